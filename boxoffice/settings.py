@@ -1,0 +1,181 @@
+"""Every setting of boxoffice, read once from the environment and `.env`; no other module reads them."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from dotenv import dotenv_values
+
+from boxoffice.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Any of these says that somebody has set boxoffice up, so the sandbox must stay away.
+CREDENTIALS = ("EVENTBRITE_TOKEN", "AIRTABLE_TOKEN", "CIVICRM_API_KEY")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one run. Paths are absolute; `as_of` is the run's one clock, in UTC."""
+
+    as_of: datetime
+    warehouse_path: Path
+    ops_path: Path
+    marts_path: Path
+    sheets_dir: Path
+    mappings_dir: Path
+    eventbrite_token: str | None = field(repr=False)
+    eventbrite_api_url: str = "https://www.eventbriteapi.com/v3"
+    eventbrite_organization_id: str | None = None
+    sheets_timezone: str | None = None
+    log_level: str = "INFO"
+    retention_days: int = 90
+    lock_wait_seconds: int = 120
+    is_sandbox: bool = False
+
+    @property
+    def dlt_dir(self) -> Path:
+        """dlt's working folder. It is state, so it lies beside the warehouse it describes."""
+        return self.warehouse_path.with_suffix(".dlt")
+
+    @property
+    def lock_path(self) -> Path:
+        return self.ops_path.with_name(self.ops_path.stem + ".lock")
+
+    def dbt_environment(self) -> dict[str, str]:
+        """What profiles.yml and dbt_project.yml read, as environment variables."""
+        return {
+            "BOXOFFICE_WAREHOUSE": str(self.warehouse_path),
+            "MAPPINGS_DIR": os.path.relpath(self.mappings_dir, ROOT),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "DO_NOT_TRACK": "1",
+        }
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force.
+
+    Args:
+        environ: name to value; without it the process environment over the `.env` beside the Makefile.
+            An empty value counts as unset.
+
+    Raises:
+        ConfigurationError: a value that cannot be used; the message names the setting and the remedy.
+    """
+    if environ is None:
+        environ = {**_dotenv(), **os.environ}
+    values = {name: value.strip() for name, value in environ.items() if value and value.strip()}
+
+    is_sandbox = _is_untouched(values)
+    warehouse = _warehouse_path(values.get("DATABASE_URL"), is_sandbox)
+    marts = ROOT / "warehouse" / ("sandbox_marts.duckdb" if is_sandbox else "marts.duckdb")
+    token = values.get("EVENTBRITE_TOKEN")
+    return Settings(
+        as_of=_as_of(values.get("BOXOFFICE_AS_OF")),
+        warehouse_path=warehouse,
+        # Beside the warehouse, so that two warehouses never share journal and keys.
+        ops_path=warehouse.with_name("sandbox_ops.sqlite" if is_sandbox else "ops.sqlite"),
+        marts_path=_path(values, "MARTS_PATH", marts),
+        sheets_dir=_path(values, "SHEETS_DIR", ROOT / "data" / ("sample" if is_sandbox else "sheets")),
+        mappings_dir=_path(
+            values, "MAPPINGS_DIR", ROOT / ("sandbox/mappings" if is_sandbox else "seeds/mappings")
+        ),
+        eventbrite_token=token,
+        eventbrite_api_url=_url(values, "EVENTBRITE_API_URL", Settings.eventbrite_api_url),
+        eventbrite_organization_id=values.get("EVENTBRITE_ORGANIZATION_ID"),
+        sheets_timezone=_timezone(values, "SHEETS_TIMEZONE"),
+        log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS, "INFO"),
+        retention_days=_whole_number(values, "RETENTION_DAYS", 90, least=1),
+        lock_wait_seconds=_whole_number(values, "LOCK_WAIT_SECONDS", 120, least=0),
+        is_sandbox=is_sandbox,
+    )
+
+
+def _dotenv() -> dict[str, str]:
+    path = ROOT / ".env"
+    try:
+        return {name: value or "" for name, value in dotenv_values(path).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f".env cannot be read: {error}.", "Make it a readable UTF-8 text file of NAME=value lines."
+        ) from error
+
+
+def _is_untouched(values: Mapping[str, str]) -> bool:
+    chosen = (*CREDENTIALS, "SHEETS_DIR", "SHEETS_URL", "DATABASE_URL")
+    if any(name in values for name in chosen):
+        return False
+    own_sheets = ROOT / "data" / "sheets"
+    return not own_sheets.is_dir() or not any(
+        entry for entry in own_sheets.iterdir() if not entry.name.startswith(".")
+    )
+
+
+def _warehouse_path(url: str | None, is_sandbox: bool) -> Path:
+    if url is None:
+        return ROOT / "warehouse" / ("sandbox.duckdb" if is_sandbox else "boxoffice.duckdb")
+    # The URL may hold a password: only its scheme is ever repeated.
+    scheme, _, rest = url.partition("://")
+    if scheme != "duckdb" or not rest.startswith("/") or rest in ("/", "//"):
+        raise ConfigurationError(
+            f"DATABASE_URL starts with {scheme!r}, which is not a database boxoffice can use."
+            if scheme != "duckdb"
+            else "DATABASE_URL names no file.",
+            "Write duckdb:///warehouse/boxoffice.duckdb, or duckdb:////absolute/path.duckdb, or leave it out.",
+        )
+    return ROOT / rest[1:]
+
+
+def _path(values: Mapping[str, str], name: str, default: Path) -> Path:
+    return ROOT / Path(values[name]).expanduser() if name in values else default
+
+
+def _as_of(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"BOXOFFICE_AS_OF is {text!r}, which is not a time.", "Write it like 2026-03-01T12:00:00Z."
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _url(values: Mapping[str, str], name: str, default: str) -> str:
+    url = values.get(name, default).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{name} is not an http(s) address.", f"Write it like {default}.")
+    return url
+
+
+def _timezone(values: Mapping[str, str], name: str) -> str | None:
+    zone = values.get(name)
+    if zone is not None:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ConfigurationError(
+                f"{name} is {zone!r}, which is not a time zone.", "Write an IANA name like America/New_York."
+            ) from error
+    return zone
+
+
+def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    value = values.get(name, default).upper()
+    if value not in choices:
+        raise ConfigurationError(f"{name} is {value!r}.", f"Use one of {', '.join(choices)}.")
+    return value
+
+
+def _whole_number(values: Mapping[str, str], name: str, default: int, least: int) -> int:
+    text = values.get(name, str(default))
+    if not text.isdecimal() or int(text) < least:
+        raise ConfigurationError(f"{name} is {text!r}.", f"Write a whole number from {least}.")
+    return int(text)
