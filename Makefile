@@ -1,0 +1,64 @@
+.DEFAULT_GOAL := help
+.PHONY: help run bronze silver gold docs sandbox bench test test-all soak lint lock clean
+
+# One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes
+
+export DO_NOT_TRACK := 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export RUNTIME__DLTHUB_TELEMETRY := false
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(VENV)/run ## Ingest, build and publish, once; without any settings, on sample data
+	@$(PYTHON) -m boxoffice run
+
+bronze: $(VENV)/run ## Land the sources (SOURCE=eventbrite or sheets for one)
+	@$(PYTHON) -m ingest $(SOURCE)
+
+silver: $(VENV)/run ## Build the silver models
+	@$(PYTHON) -m boxoffice build silver
+
+gold: $(VENV)/run ## Build the gold models
+	@$(PYTHON) -m boxoffice build gold
+
+docs: $(VENV)/run ## Write the models' documentation to target/static_index.html
+	@$(PYTHON) -m boxoffice docs
+
+sandbox: $(VENV)/run ## Run the stand-in for Eventbrite in the foreground
+	@$(PYTHON) -m sandbox
+
+bench: $(VENV)/run ## Measure speed and size against a floor
+	@$(PYTHON) -m benchmarks
+
+test: $(VENV)/dev ## Every check of a change, in under 8 minutes
+	$(MAKE) --no-print-directory lint
+	$(PYTHON) -m pytest -m "not slow"
+
+test-all: $(VENV)/dev ## What takes longer than `make test` allows
+	$(PYTHON) -m pytest -m slow
+
+lint: $(VENV)/dev ## Style and types: ruff, sqlfluff, mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models tests/singular
+
+lock: ## Pin the dependencies of pyproject.toml again (needs uv)
+	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock
+	uv pip compile pyproject.toml --extra dev --extra postgres --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove the environment and what dbt compiled; data stays
+	rm -rf $(VENV) target logs
+
+$(VENV)/run: requirements.lock
+	@test -x $(PYTHON) || { echo "Creating the environment in $(VENV) (once, about a minute)"; python3 -m venv $(VENV); }
+	@$(INSTALL) -r requirements.lock
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/run
+	@$(INSTALL) -r requirements-dev.lock
+	@touch $@
