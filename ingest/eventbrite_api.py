@@ -1,0 +1,437 @@
+"""Eventbrite's API over HTTP: pages, retries and the hourly budget. Knows nothing of bronze.
+
+The token travels in one header and nowhere else: not in addresses, not in errors, not in notes.
+What Eventbrite sends back in `x-rate-limit` holds it in clear, so only its numbers are read.
+"""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import orjson
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+
+from boxoffice.errors import BoxofficeError
+
+# Events and discounts document `page_size`; everything else pages by 50 without being asked.
+PAGE_SIZE = 50
+# Of every hourly window this much stays free for the webhooks' own look-ups.
+KEPT_FOR_WEBHOOKS = 0.1
+ATTEMPTS = 6
+LONGEST_BACKOFF = 60.0
+REDIRECTS = 3
+# A continuation that expired, or a listing whose rows moved between two pages, is read again from page 1.
+RESTARTS = 2
+# Waits in a row that each freed next to nothing: somebody else spends the budget.
+VAIN_WAITS = 3
+
+_BUCKET = re.compile(r"(\d+)\s*/\s*(\d+)\s+reset\s*=\s*(\d+)\s*s")
+_CONSTANT = re.compile(r"[A-Z][A-Z_]{2,60}")
+
+
+class TokenRefused(BoxofficeError):
+    """Eventbrite does not know the token, or knows it no longer. Nothing more can be read."""
+
+
+class Withheld(BoxofficeError):
+    """403 or 404: this one object or listing is not to be had with this token."""
+
+
+class Unavailable(BoxofficeError):
+    """Eventbrite did not give a usable answer, however often it was asked."""
+
+
+class Stopped(Exception):
+    """The run ended elsewhere while this thread waited."""
+
+
+class ExpansionFailed(Exception):
+    """Eventbrite could not expand; the same call without `expand` works."""
+
+
+class _BadContinuation(Exception):
+    pass
+
+
+class _Again(Exception):
+    """Trouble that may pass: `wait` is how many seconds Eventbrite asked for, None when it did not say."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _TooMany(_Again):
+    """429."""
+
+
+@dataclass(frozen=True)
+class Page:
+    items: list[Any]
+    total: int | None  # what Eventbrite says the listing holds
+    is_expanded: bool  # False when the expansion failed and the page was read without it
+
+
+class Budget:
+    """The hourly window of calls, as `x-rate-limit` tells it; shared by every thread of a run.
+
+    Args:
+        clock: seconds since the epoch.
+        sleep: waits that many seconds.
+        report: told, in a sentence, until when the run waits.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float], sleep: Callable[[float], None], report: Callable[[str], None]
+    ) -> None:
+        self._clock, self._sleep, self._report = clock, sleep, report
+        self._lock = threading.Lock()
+        self._used = 0
+        self._limit: int | None = None
+        self._ends = 0.0
+        self._open = 0
+        self._since_wait = 0
+        self._vain = 0
+        self.requests = 0
+        self.waited = 0.0
+
+    @property
+    def left(self) -> int | None:
+        """Calls left in the window, the webhooks' share included. None before the first answer."""
+        return None if self._limit is None else max(0, self._limit - self._used)
+
+    def take(self) -> None:
+        """Returns when one more call is within the budget.
+
+        Raises:
+            Unavailable: the window is spent again and again without this run spending it.
+        """
+        while True:
+            with self._lock:
+                wait = self._wait()
+                if wait <= 0:
+                    self._open += 1
+                    self._since_wait += 1
+                    self.requests += 1
+                    return
+            self.park(wait, "The hourly budget of Eventbrite calls is spent")
+
+    def give_back(self, header: str | None) -> None:
+        """Ends a call that `take` began; `header` is the answer's `x-rate-limit`, None without an answer."""
+        buckets = [tuple(map(int, found)) for found in _BUCKET.findall(header or "")]
+        buckets = [bucket for bucket in buckets if bucket[1] > 0]
+        with self._lock:
+            self._open -= 1
+            if not buckets:
+                return
+            used, limit, reset = min(buckets, key=lambda bucket: _allowed(bucket[1]) - bucket[0])
+            ends = self._clock() + reset
+            # Answers overtake each other: within one window a lower count is an older one.
+            is_new_window = self._clock() >= self._ends or ends > self._ends + 60
+            if is_new_window or used > self._used or limit != self._limit:
+                self._used, self._limit, self._ends = used, limit, ends
+
+    def park(self, seconds: float, why: str) -> None:
+        """Waits, and says until when if it takes more than a minute."""
+        with self._lock:
+            started = self._clock()
+            if seconds > LONGEST_BACKOFF:
+                self._vain = self._vain + 1 if self._since_wait < 10 else 0
+                self._since_wait = 0
+                if self._vain > VAIN_WAITS:
+                    raise Unavailable(
+                        "The hourly budget of Eventbrite calls is spent by something other than this run.",
+                        "See what else uses the same token, or give boxoffice its own.",
+                    )
+                until = datetime.fromtimestamp(started + seconds, UTC)
+                self._report(f"{why}; waiting until {until:%H:%M:%S} UTC.")
+        self._sleep(seconds)
+        with self._lock:
+            self.waited += max(0.0, self._clock() - started)
+
+    def _wait(self) -> float:
+        if self._limit is None or self._clock() >= self._ends:
+            return 0.0
+        spent = self._used + self._open
+        return 0.0 if spent < _allowed(self._limit) else max(self._ends - self._clock(), 0.1)
+
+
+class Client:
+    """Reads Eventbrite's API. Safe to share between threads; each has its own connection.
+
+    Args:
+        url: the API's base, `https://www.eventbriteapi.com/v3`.
+        token: a private token.
+        sleep: waits that many seconds; without it `stop` ends the wait.
+        clock: seconds since the epoch.
+        report: told, in a sentence, until when the run waits.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        sleep: Callable[[float], None] | None = None,
+        clock: Callable[[], float] = time.time,
+        report: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self._url = url.rstrip("/") + "/"
+        self._authorize = _Bearer(token)
+        self._stopping = threading.Event()
+        self._sleep = sleep or self._stopping.wait
+        self.budget = Budget(clock, self._pause, report)
+        self._local = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def stop(self) -> None:
+        """Makes every call and wait in every thread end with `Stopped`."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        self.stop()
+        for session in self._sessions:
+            session.close()
+
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """One object, or one page.
+
+        Raises:
+            TokenRefused, Withheld, Unavailable: see there.
+            ExpansionFailed: `params` holds `expand` and Eventbrite could not do it.
+            BoxofficeError: Eventbrite does not accept the request.
+            Stopped: `stop` was called.
+        """
+        retrying = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            retry=retry_if_exception_type(_Again),
+            wait=_backoff,
+            sleep=lambda seconds: self.budget.park(seconds, "Eventbrite takes no more calls for now"),
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, path, params)
+        except _Again as trouble:
+            raise Unavailable(
+                f"Eventbrite did not answer for {path} in {ATTEMPTS} attempts: {trouble}.",
+                "What was loaded before stays. Run again later.",
+            ) from None
+
+    def pages(self, path: str, key: str, *, expand: str | None = None, **params: Any) -> Iterator[Page]:
+        """The pages of a listing, up to the one that says there are no more.
+
+        A row can come twice, in two versions: pages are offsets into a list that moves. When fewer rows
+        came than the listing holds, or a continuation expired, it is read again from page 1.
+
+        Args:
+            path: of the listing, ending in a slash.
+            key: under which a page holds its items, `orders`.
+            expand: names of expansions; given up for the rest of the listing when Eventbrite fails at it.
+            params: filters, sent with every page.
+
+        Raises:
+            As `get`; also `Unavailable` for a listing that cannot be brought to an end.
+        """
+        for restart in range(RESTARTS + 1):
+            is_last_try = restart == RESTARTS
+            ids: set[Any] = set()
+            most, pages = 0, 0
+            try:
+                for page in self._pass(path, key, expand, params):
+                    if not page.is_expanded:
+                        expand = None
+                    pages += 1
+                    most = max(most, page.total or 0)
+                    ids.update(item.get("id") for item in page.items if isinstance(item, dict))
+                    yield page
+            except _BadContinuation:
+                if is_last_try:
+                    raise Unavailable(
+                        f"Eventbrite let every continuation of {path} expire.", "Run again later."
+                    ) from None
+                continue
+            # Rows that moved to a page already read were missed. One page cannot move against itself.
+            if pages < 2 or len(ids) >= most or restart:
+                return
+
+    def _pass(self, path: str, key: str, expand: str | None, params: dict[str, Any]) -> Iterator[Page]:
+        continuation: str | None = None
+        given: set[str] = set()
+        wants_expansion = expand is not None
+        rows = 0
+        while True:
+            asked = {**params, **({"continuation": continuation} if continuation else {})}
+            try:
+                body = self.get(path, **asked, **({"expand": expand} if expand else {}))
+            except ExpansionFailed:
+                expand = None
+                body = self.get(path, **asked)
+            items, pagination = body.get(key), body.get("pagination") or {}
+            if not isinstance(items, list) or not isinstance(pagination, dict):
+                raise Unavailable(f"Eventbrite's answer for {path} has no list of {key}.", "Run again later.")
+            total = pagination.get("object_count")
+            total = total if isinstance(total, int) else None
+            rows += len(items)
+            yield Page(items, total, not wants_expansion or expand is not None)
+
+            continuation, has_more = pagination.get("continuation"), pagination.get("has_more_items")
+            if has_more is False:
+                return
+            if not items:
+                if total is not None and rows < total:
+                    raise Unavailable(
+                        f"Eventbrite ended the listing {path} after {rows} of {total} rows.",
+                        "Run again later.",
+                    )
+                return
+            if not continuation:
+                raise Unavailable(
+                    f"Eventbrite's listing {path} has more rows and does not say how to read on.",
+                    "Run again later.",
+                )
+            if continuation in given:
+                raise Unavailable(
+                    f"Eventbrite's listing {path} came round to a page already read.", "Run again later."
+                )
+            given.add(continuation)
+
+    def _once(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
+        url, query = self._url + path, {name: value for name, value in params.items() if value is not None}
+        for _ in range(REDIRECTS + 1):
+            response = self._send(url, query)
+            location = response.headers.get("location")
+            if response.status_code not in (301, 302, 307, 308) or not location:
+                break
+            onward = urljoin(response.url, location)
+            if self._session().should_strip_auth(response.url, onward):
+                raise BoxofficeError(
+                    f"Eventbrite's answer for {path} points to another host, {urlsplit(onward).hostname};"
+                    " the token was not sent there.",
+                    "Check EVENTBRITE_API_URL.",
+                )
+            url, query = onward, {}
+        return _judge(path, query or params, response)
+
+    def _send(self, url: str, query: dict[str, Any]) -> requests.Response:
+        self.budget.take()
+        header = None
+        try:
+            if self._stopping.is_set():
+                raise Stopped
+            response = self._session().get(
+                url, params=query, auth=self._authorize, timeout=(10, 120), allow_redirects=False
+            )
+            header = response.headers.get("x-rate-limit")
+        except requests.RequestException as trouble:
+            # Its text can hold the address; its name is enough.
+            raise _Again(f"no connection ({type(trouble).__name__})") from None
+        finally:
+            self.budget.give_back(header)
+        return response
+
+    def _session(self) -> requests.Session:
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.headers["Accept"] = "application/json"
+            self._sessions.append(session)
+        return session
+
+    def _pause(self, seconds: float) -> None:
+        self._sleep(seconds)
+        if self._stopping.is_set():
+            raise Stopped
+
+
+class _Bearer(requests.auth.AuthBase):
+    """The token as a header. As an `auth` it also keeps a .netrc from putting its own in its place."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _allowed(limit: int) -> float:
+    return limit * (1 - KEPT_FOR_WEBHOOKS)
+
+
+def _backoff(state: RetryCallState) -> float:
+    trouble = state.outcome.exception() if state.outcome else None
+    if isinstance(trouble, _Again) and trouble.wait is not None:
+        return trouble.wait
+    if isinstance(trouble, _TooMany):
+        # Without a word on when the window ends, the waits together outlast it.
+        return 120.0 * 2.0 ** (state.attempt_number - 1)
+    return min(2.0 ** (state.attempt_number - 1), LONGEST_BACKOFF)
+
+
+def _judge(path: str, params: dict[str, Any], response: requests.Response) -> dict[str, Any]:
+    """The body of a good answer; every other answer as the exception that says what to do about it."""
+    status = response.status_code
+    body = _parsed(response.content)
+    if status == 200 and body is not None:
+        return body
+    # Only the constant is repeated: descriptions are free text and can echo what was sent.
+    stated = str((body or {}).get("error", ""))
+    error = stated if _CONSTANT.fullmatch(stated) else ""
+    said = f"{status} {error}".strip()
+    if status == 401 or error in ("INVALID_AUTH", "INVALID_AUTH_HEADER", "NO_AUTH"):
+        raise TokenRefused(
+            f"EVENTBRITE_TOKEN is refused by Eventbrite ({said}).",
+            "Copy the private token of an API key at https://www.eventbrite.com/platform/api-keys into it.",
+        )
+    if error == "BAD_CONTINUATION_TOKEN":
+        raise _BadContinuation
+    if error == "EXPANSION_FAILED" and "expand" in params:
+        raise ExpansionFailed
+    if status in (403, 404):
+        raise Withheld(
+            f"Eventbrite withholds {path} ({said}).",
+            "Give the token's owner a role that may read it."
+            if status == 403
+            else "It may have been deleted, or never been the token's to see.",
+        )
+    if status == 429:
+        raise _TooMany(f"too many calls ({said})", _asked_wait(response))
+    if status >= 500 or body is None:
+        raise _Again(f"answer {said}" if status != 200 else "the answer was no JSON")
+    raise BoxofficeError(
+        f"Eventbrite does not accept the request for {path} ({said}).",
+        "Check EVENTBRITE_API_URL and EVENTBRITE_ORGANIZATION_ID.",
+    )
+
+
+def _asked_wait(response: requests.Response) -> float | None:
+    """Seconds that a 429 asks for: `Retry-After`, else until the spent window ends."""
+    after = response.headers.get("retry-after", "")
+    if after.isdecimal():
+        return float(after) + 1
+    resets = [
+        int(reset)
+        for used, limit, reset in _BUCKET.findall(response.headers.get("x-rate-limit", ""))
+        if int(used) >= _allowed(int(limit))
+    ]
+    return max(resets) + 1.0 if resets else None
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        try:
+            # Half of a surrogate pair is JSON, yet no text: it becomes a question mark.
+            text = json.dumps(json.loads(content), ensure_ascii=False)
+            body = orjson.loads(text.encode("utf-8", "replace"))
+        except ValueError:
+            return None
+    return body if isinstance(body, dict) else None
