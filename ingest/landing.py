@@ -1,0 +1,340 @@
+"""How rows reach bronze: a dlt pipeline per source, Arrow batches, and a merge on a key everywhere."""
+
+import errno
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import orjson
+import pyarrow as pa
+from dlt.common.destination.exceptions import DestinationException
+
+from boxoffice.errors import BoxofficeError
+from boxoffice.settings import Settings
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with what is being done, how much is done, and how much there is (None: unknown)."""
+
+TIMESTAMP = pa.timestamp("us")
+
+# Types of bronze columns, as Arrow and as SQL.
+SQL_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", TIMESTAMP: "timestamp"}
+
+
+@dataclass
+class TableResult:
+    """What became of one table. `landed` counts rows written because they are new or changed."""
+
+    table: str
+    read: int = 0
+    landed: int = 0
+    rejected: int = 0
+
+
+@dataclass
+class SourceResult:
+    """What became of one source: status is ok, partial (landed, and needs a look), failed or skipped."""
+
+    source: str
+    status: str = "ok"
+    tables: list[TableResult] = field(default_factory=list)
+    problems: list[BoxofficeError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    requests: int = 0
+    seconds: float = 0.0
+
+
+def quiet(what: str, done: int, total: int | None) -> None:
+    """The progress of whoever does not watch."""
+
+
+def pipeline_for(source: str, settings: Settings) -> dlt.Pipeline:
+    """The pipeline that lands `source` in schema `bronze_<source>` of the warehouse.
+
+    Raises:
+        BoxofficeError: its working folder or the warehouse cannot be used.
+    """
+    if "'" in str(settings.dlt_dir):
+        raise BoxofficeError(
+            f"The warehouse lies at {settings.warehouse_path}, and a path with an apostrophe cannot be loaded.",
+            "Move it to a folder without one and set DATABASE_URL to it.",
+        )
+    with plain_errors(settings):
+        settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+        settings.dlt_dir.mkdir(parents=True, exist_ok=True)
+        _configure_dlt(settings)
+        return dlt.pipeline(
+            pipeline_name=source,
+            destination=dlt.destinations.duckdb(credentials=str(settings.warehouse_path)),
+            dataset_name=schema_of(source),
+            pipelines_dir=str(settings.dlt_dir),
+        )
+
+
+def schema_of(source: str) -> str:
+    return f"bronze_{source}"
+
+
+def _configure_dlt(settings: Settings) -> None:
+    """Set dlt up whatever folder or home the process has: nothing is read from or written to either."""
+    os.environ.update(
+        {
+            "DLT_DATA_DIR": str(settings.dlt_dir),
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "RUNTIME__LOG_LEVEL": "CRITICAL",
+            # Ctrl-C belongs to the command; a killed load is finished by the next one.
+            "RUNTIME__INTERCEPT_SIGNALS": "false",
+            # The warehouse may be yesterday's: what dlt remembers of it must never decide anything.
+            "RESTORE_FROM_DESTINATION": "false",
+            "ENABLE_RUNTIME_TRACE": "false",
+            "LOAD__DELETE_COMPLETED_JOBS": "true",
+            "LOAD__WORKERS": "1",
+            "NORMALIZE__WORKERS": "1",
+        }
+    )
+    logging.getLogger("dlt").setLevel(logging.CRITICAL)
+
+
+def table(
+    name: str,
+    batches: Iterable[Any],
+    *,
+    primary_key: str | Sequence[str] | None = None,
+    merge_key: str | Sequence[str] | None = None,
+) -> Any:
+    """A dlt resource that merges Arrow batches into `name`: rows of the same key are replaced.
+
+    Args:
+        batches: Arrow tables or record batches; a generator is consumed while landing.
+        primary_key: of two rows with the same one, within a load, one is kept.
+        merge_key: every held row with one of the keys that arrive goes; all rows that arrive are kept.
+    """
+    return dlt.resource(
+        batches, name=name, write_disposition="merge", primary_key=primary_key, merge_key=merge_key
+    )
+
+
+def finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> bool:
+    """Finish what an earlier, killed run began, before anything new is read. True if there was something.
+
+    A package that can no longer be loaded is dropped: its source is read again, because watermarks and
+    fingerprints are written only after the rows they speak of.
+    """
+    found = False
+    with plain_errors(settings):
+        while pipeline.has_pending_data:
+            found = True
+            try:
+                pipeline.run(loader_file_format="parquet")
+            except Exception as error:
+                if _foreseen(error, settings) is not None:
+                    raise
+                pipeline.abort_packages()
+    return found
+
+
+def land(pipeline: dlt.Pipeline, settings: Settings, *resources: Any) -> None:
+    """Land the resources, each a table of its own, in one load package.
+
+    Raises:
+        BoxofficeError: the warehouse or the disk refuses. Errors raised inside a resource come out as they
+            were raised.
+    """
+    with plain_errors(settings):
+        pipeline.run(list(resources), loader_file_format="parquet").raise_on_failed_jobs()
+
+
+@contextmanager
+def plain_errors(settings: Settings) -> Iterator[None]:
+    """Turn what the disk, DuckDB and dlt say about foreseeable trouble into a BoxofficeError."""
+    try:
+        yield
+    except BoxofficeError:
+        raise
+    except Exception as error:
+        foreseen = _foreseen(error, settings)
+        if foreseen is None:
+            raise
+        raise foreseen from error
+
+
+def _foreseen(error: BaseException, settings: Settings) -> BoxofficeError | None:
+    path = settings.warehouse_path
+    for cause in _causes(error):
+        if isinstance(cause, BoxofficeError):
+            return cause
+        text = str(cause)
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number == errno.ENOSPC or "No space left" in text:
+            return BoxofficeError(
+                f"The disk that holds {path.parent} is full.",
+                "Free some space and run again; nothing is lost.",
+            )
+        if not isinstance(cause, OSError | duckdb.Error | DestinationException):
+            continue
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM) or any(
+            words in text for words in ("Permission denied", "Read-only file system", "read-only mode")
+        ):
+            return BoxofficeError(
+                f"{path} or {settings.dlt_dir} cannot be written.",
+                f"Make {path.parent} and what is in it writable for the user who runs this.",
+            )
+        if "Could not set lock" in text or "Conflicting lock" in text:
+            return BoxofficeError(
+                f"{path} is open in another program.",
+                "Close that program (a BI tool, a notebook, the duckdb shell) and run again.",
+            )
+        if "not a valid DuckDB database" in text or "Corrupt" in text:
+            return BoxofficeError(
+                f"{path} is not a DuckDB file that can be read.",
+                "Move it aside and run again: the warehouse is rebuilt from its sources.",
+            )
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, innermost last, each once."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if cause is None or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [cause.__cause__, cause.__context__, getattr(cause, "exception", None)]
+
+
+@contextmanager
+def warehouse(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection | None]:
+    """A connection to the warehouse; None when it is to be read and does not exist yet.
+
+    Close it before anything lands: an open one shows its own process the old file.
+    """
+    with plain_errors(settings):
+        if read_only and not settings.warehouse_path.exists():
+            yield None
+            return
+        with duckdb.connect(str(settings.warehouse_path), read_only=read_only) as connection:
+            yield connection
+
+
+def ensure_tables(settings: Settings, source: str, tables: Mapping[str, pa.Schema]) -> None:
+    """Make every table with all its columns that bronze lacks. One look when nothing is missing.
+
+    Args:
+        tables: name to schema; the types are those of SQL_TYPES.
+    """
+    schema_name = schema_of(source)
+    held: dict[str, set[str]] = {}
+    with warehouse(settings) as connection:
+        if connection is not None:
+            held = _columns(connection, schema_name)
+    missing = {
+        name: [column for column in schema if column.name not in held.get(name, ())]
+        for name, schema in tables.items()
+    }
+    if not any(missing.values()):
+        return
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    with warehouse(settings, read_only=False) as connection:
+        assert connection is not None
+        connection.begin()
+        connection.execute(f'create schema if not exists "{schema_name}"')
+        for name, columns in missing.items():
+            if not columns:
+                continue
+            if name not in held:
+                listed = ", ".join(f'"{column.name}" {SQL_TYPES[column.type]}' for column in columns)
+                connection.execute(f'create table "{schema_name}"."{name}" ({listed})')
+                continue
+            for column in columns:
+                connection.execute(
+                    f'alter table "{schema_name}"."{name}" add column "{column.name}" {SQL_TYPES[column.type]}'
+                )
+        connection.commit()
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, schema_name: str) -> dict[str, set[str]]:
+    rows = connection.execute(
+        "select table_name, column_name from duckdb_columns() where schema_name = ? and not internal",
+        [schema_name],
+    ).fetchall()
+    columns: dict[str, set[str]] = {}
+    for table_name, column_name in rows:
+        columns.setdefault(table_name, set()).add(column_name)
+    return columns
+
+
+def only_changed(
+    settings: Settings, source: str, table_name: str, keys: Sequence[str], batch: pa.Table
+) -> pa.Table:
+    """The rows of `batch` whose keys, with that payload_hash, are not present in bronze already.
+
+    A row that bronze has marked missing counts as not present. The table has columns `payload_hash` and, if
+    rows can vanish, `missing_since`.
+    """
+    with warehouse(settings) as connection:
+        held = _columns(connection, schema_of(source)).get(table_name) if connection is not None else None
+        if connection is None or held is None or batch.num_rows == 0:
+            return batch
+        same = " and ".join(f'held."{key}" = batch."{key}"' for key in (*keys, "payload_hash"))
+        present = "and held.missing_since is null" if "missing_since" in held else ""
+        connection.register("batch", batch)
+        return connection.execute(
+            f'select batch.* from batch anti join "{schema_of(source)}"."{table_name}" as held '
+            f"on {same} {present}"
+        ).to_arrow_table()
+
+
+def as_payloads(
+    objects: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Callable[[Mapping[str, Any]], Any]],
+    landed_at: datetime,
+) -> pa.Table:
+    """API objects as one Arrow table: their columns, then payload, payload_hash, missing_since, landed_at.
+
+    Args:
+        objects: as received; the payload keeps every key, in its order.
+        columns: name to what reads it from an object. `changed` gives ISO 8601 text and lands as a UTC
+            timestamp; all others land as text.
+    """
+    data: dict[str, pa.Array] = {}
+    for name, read in columns.items():
+        values = [read(each) for each in objects]
+        if name == "changed":
+            data[name] = pa.array([utc_timestamp(value) for value in values], TIMESTAMP)
+        else:
+            data[name] = pa.array([None if value is None else str(value) for value in values], pa.string())
+    data["payload"] = pa.array([orjson.dumps(each).decode() for each in objects], pa.string())
+    data["payload_hash"] = pa.array([payload_hash(each) for each in objects], pa.string())
+    data["missing_since"] = pa.nulls(len(objects), TIMESTAMP)
+    data["landed_at"] = pa.array([utc_timestamp(landed_at)] * len(objects), TIMESTAMP)
+    return pa.table(data)
+
+
+def payload_hash(each: Mapping[str, Any]) -> str:
+    """BLAKE2b-128, in hex, of the object with sorted keys and without its own address."""
+    body = {key: value for key, value in each.items() if key != "resource_uri"}
+    return hashlib.blake2b(orjson.dumps(body, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def utc_timestamp(moment: str | datetime | None) -> datetime | None:
+    """A moment as UTC without zone, from ISO 8601 text or a datetime; text without a zone is UTC already."""
+    if moment is None or moment == "":
+        return None
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def working_folder(pipeline: dlt.Pipeline) -> Path:
+    return Path(pipeline.working_dir)
