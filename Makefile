@@ -55,7 +55,8 @@ clean: ## Remove the environment and what dbt compiled; data stays
 	rm -rf $(VENV) target logs
 
 $(VENV)/run: requirements.lock
-	@test -x $(PYTHON) || { echo "Creating the environment in $(VENV) (once, about a minute)"; python3 -m venv $(VENV); }
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "boxoffice needs Python 3.11 or newer as python3."; exit 2; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "Creating the environment in $(VENV): once, about a minute."; python3 -m venv --clear $(VENV); }
 	@$(INSTALL) -r requirements.lock
 	@touch $@
 

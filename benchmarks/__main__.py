@@ -1,0 +1,274 @@
+"""What boxoffice costs, each row against a floor measured in the same run: `python -m benchmarks [row ...]`."""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import duckdb
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import data
+from benchmarks.measure import Cost, cost_of, median_of
+from boxoffice.settings import ROOT
+
+PYTHON = sys.executable
+DBT = [str(Path(PYTHON).with_name("dbt")), "build", "--exclude-resource-type", "unit_test", "--quiet"]
+AS_OF = "2026-01-01T00:00:00"
+MARTS = ("event_sales", "daily_metrics", "campaign_roi")
+
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report. `ratio` is of the figure that `reach` speaks of."""
+
+    work: str
+    ours: Cost
+    floor: Cost | None
+    ratio: str
+    reach: str
+    note: str = ""
+
+
+class Bench:
+    """Where a benchmark works: one scratch folder, and how often it measures."""
+
+    def __init__(self, folder: Path, runs: int, scale: float) -> None:
+        self.folder, self.runs, self.scale = folder, runs, scale
+        self.environ = {
+            name: "" for name in ("EVENTBRITE_TOKEN", "MARTS_PATH", "MAPPINGS_DIR", "SHEETS_TIMEZONE")
+        }
+        self.environ |= {"BOXOFFICE_AS_OF": AS_OF, "SHEETS_DIR": str(folder / "sheets")}
+
+    def cost(self, command: list[str], **environ: str) -> Cost:
+        return cost_of(command, self.environ | environ, self.folder / "command.log")
+
+    def fresh(self, name: str) -> Path:
+        """A warehouse path in a folder of its own, emptied: dlt's folder and the ops file lie beside it."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return folder / "boxoffice.duckdb"
+
+    def sheets(self) -> Path:
+        folder = self.folder / "sheets"
+        if not folder.exists():
+            data.write_sheets(folder, int(2_000_000 * self.scale))
+        return folder
+
+    def dbt(self, warehouse: Path, *arguments: str) -> Cost:
+        target = ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
+        command = [*DBT, *target, "--vars", json.dumps({"as_of": AS_OF}), *arguments]
+        return self.cost(command, BOXOFFICE_WAREHOUSE=str(warehouse))
+
+
+def landing(bench: Bench) -> Row:
+    """Eight sheets with 2,000,000 tickets, first load."""
+    folder = bench.sheets()
+
+    def ours() -> Cost:
+        warehouse = bench.fresh("landing")
+        return bench.cost([PYTHON, "-m", "ingest", "sheets"], DATABASE_URL=f"duckdb:///{warehouse}")
+
+    def floor() -> Cost:
+        warehouse = bench.fresh("landing_floor")
+        return bench.cost([PYTHON, "-m", "benchmarks.floors", "land", str(folder), str(warehouse)])
+
+    cost, least = median_of(bench.runs, ours), median_of(bench.runs, floor)
+    return Row(
+        "land 2,000,000 tickets", cost, least, f"{cost.cpu / least.cpu:.2f}x CPU", "1.7x CPU, under 1,000 MB"
+    )
+
+
+def marts(bench: Bench) -> Row:
+    """Silver and gold of those sheets against hand-written SQL; the rows must be the same."""
+    bench.sheets()
+    landed = bench.folder / "landing" / "boxoffice.duckdb"
+    if not landed.exists():
+        landed = bench.fresh("landing")
+        bench.cost([PYTHON, "-m", "ingest", "sheets"], DATABASE_URL=f"duckdb:///{landed}")
+
+    def ours() -> Cost:
+        return bench.dbt(Path(shutil.copy(landed, bench.fresh("marts"))))
+
+    def floor() -> Cost:
+        warehouse = shutil.copy(landed, bench.fresh("marts_floor"))
+        return bench.cost([PYTHON, "-m", "benchmarks.floors", "marts", warehouse])
+
+    bench.dbt(Path(shutil.copy(landed, bench.fresh("marts"))))  # warms dbt's parse
+    cost, least = median_of(bench.runs, ours), median_of(bench.runs, floor)
+    start = median_of(bench.runs, lambda: bench.dbt(bench.fresh("empty"), "--select", "currencies"))
+    _assert_same_rows(
+        bench.folder / "marts" / "boxoffice.duckdb", bench.folder / "marts_floor" / "boxoffice.duckdb"
+    )
+    return Row(
+        "silver + gold of them",
+        cost,
+        least,
+        f"{cost.wall / least.wall:.2f}x wall",
+        "2.5x wall",
+        f"of which dbt's start {start.wall:.1f} s; without it"
+        f" {(cost.wall - start.wall) / least.wall:.2f}x wall",
+    )
+
+
+def _assert_same_rows(ours: Path, floor: Path) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{ours}' as ours (read_only); attach '{floor}' as floors (read_only)")
+        for mart in MARTS:
+            columns = ", ".join(
+                name
+                for (name,) in connection.execute(
+                    "select column_name from (describe floors.floor." + mart + ")"
+                ).fetchall()
+            )
+            for one, other in (("ours.gold", "floors.floor"), ("floors.floor", "ours.gold")):
+                differing = connection.execute(
+                    f"select {columns} from {one}.{mart} except all select {columns} from {other}.{mart} limit 1"
+                ).fetchone()
+                if differing:
+                    raise RuntimeError(f"{mart}: {one} has a row that {other} has not: {differing}")
+
+
+def payloads(bench: Bench) -> Row:
+    """500,000 attendees: everything from payloads against the same build from staging already typed."""
+    warehouse = bench.fresh("payloads")
+    empty = {"SHEETS_DIR": str(bench.folder / "none"), "DATABASE_URL": f"duckdb:///{warehouse}"}
+    (bench.folder / "none").mkdir(exist_ok=True)
+    bench.cost([PYTHON, "-m", "ingest"], **empty)
+    data.write_attendees(warehouse, int(500_000 * bench.scale))
+    bench.dbt(warehouse)
+    cost = median_of(bench.runs, lambda: bench.dbt(warehouse))
+    least = median_of(bench.runs, lambda: bench.dbt(warehouse, "--exclude", "models/silver/eventbrite"))
+    return Row(
+        "silver + gold of 500,000 attendees", cost, least, f"{cost.cpu / least.cpu:.2f}x CPU", "2x CPU"
+    )
+
+
+def pull(bench: Bench) -> Row:
+    """A first pull of 50,000 attendees over HTTP, against dlt's rest_api source; then again with 50 ms latency."""
+    attendees = int(50_000 * bench.scale)
+    with _stand_in(bench.folder / "sandbox", attendees) as (url, control):
+
+        def ours() -> Cost:
+            warehouse = bench.fresh("pull")
+            requests.delete(f"{control}/requests", timeout=30)
+            return bench.cost(
+                [PYTHON, "-m", "ingest", "eventbrite"],
+                DATABASE_URL=f"duckdb:///{warehouse}",
+                EVENTBRITE_API_URL=url,
+                EVENTBRITE_TOKEN="sandbox",
+            )
+
+        def floor() -> Cost:
+            folder = bench.fresh("pull_floor").parent
+            return bench.cost([PYTHON, "-m", "benchmarks.floors", "pull", url, str(folder)])
+
+        least = median_of(bench.runs, floor)
+        cost = median_of(bench.runs, ours)
+        log = requests.get(f"{control}/requests", timeout=30).json()
+        calls = log if isinstance(log, list) else log["requests"]
+        pages = max(
+            sum(call["path"].endswith(f"/{listing}/") for call in calls)
+            for listing in ("orders", "attendees")
+        )
+        requests.post(f"{control}/faults", json={"slow_ms": 50}, timeout=30).raise_for_status()
+        slow = ours()
+    reach = 1.2 * pages * 0.05 + 5
+    return Row(
+        f"pull {attendees:,} attendees",
+        cost,
+        least,
+        f"{cost.cpu / least.cpu:.2f}x CPU",
+        "0.5x CPU, 1,730 requests",
+        f"{len(calls):,} requests; with 50 ms latency {slow.wall:.1f} s (reach {reach:.1f} s)",
+    )
+
+
+@contextmanager
+def _stand_in(state: Path, attendees: int) -> Iterator[tuple[str, str]]:
+    command = [PYTHON, "-m", "sandbox", "serve", "--state", str(state), "--port", "0"]
+    command += ["--attendees", str(attendees), "--exit-with-parent"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            ready = json.loads(process.stdout.readline())
+            yield ready["eventbrite"], ready["control"]
+        finally:
+            process.terminate()
+
+
+def idle(bench: Bench) -> Row:
+    """`make run` on the sample data when nothing is new."""
+    cleared = dict.fromkeys(("SHEETS_DIR", "DATABASE_URL", "BOXOFFICE_AS_OF"), "")
+    run = [PYTHON, "-m", "boxoffice", "run"]
+    bench.cost(run, **cleared)
+    cost = median_of(bench.runs, lambda: bench.cost(run, **cleared))
+    return Row(
+        "a run with nothing new, sample data", cost, None, f"{cost.wall:.1f} s wall", "under 12 s wall"
+    )
+
+
+ROWS: dict[str, Callable[[Bench], Row]] = {
+    "landing": landing,
+    "marts": marts,
+    "payloads": payloads,
+    "pull": pull,
+    "idle": idle,
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("rows", nargs=-1, type=click.Choice(list(ROWS)))
+@click.option("--runs", default=5, show_default=True, help="How often each is measured; the median counts.")
+@click.option("--scale", default=1.0, show_default=True, help="Size of the data against the full size.")
+def main(rows: tuple[str, ...], runs: int, scale: float) -> None:
+    """Measure rows (all without names) as whole processes and print them beside their floors.
+
+    The full set takes about ten minutes and 2 GB of disk.
+    """
+    table = Table(title=f"{platform.machine()}, {os.cpu_count()} cores, median of {runs}, scale {scale:g}")
+    for heading in (
+        "work",
+        "CPU s",
+        "wall s",
+        "peak MB",
+        "floor CPU s",
+        "floor wall s",
+        "measured",
+        "to reach",
+    ):
+        table.add_column(heading, justify="left" if heading == "work" else "right")
+    notes = []
+    with tempfile.TemporaryDirectory(prefix="boxoffice-bench-") as folder:
+        bench = Bench(Path(folder), runs, scale)
+        for name in rows or ROWS:
+            with console.status(f"measuring {name}"):
+                row = ROWS[name](bench)
+            floor = (f"{row.floor.cpu:.1f}", f"{row.floor.wall:.1f}") if row.floor else ("", "")
+            ours = (f"{row.ours.cpu:.1f}", f"{row.ours.wall:.1f}", f"{row.ours.memory:.0f}")
+            table.add_row(row.work, *ours, *floor, row.ratio, row.reach)
+            if row.note:
+                notes.append(f"{row.work}: {row.note}")
+    output = Console(width=max(console.width, 130))
+    output.print(table)
+    for note in notes:
+        output.print(note)
+
+
+if __name__ == "__main__":
+    # The commands measured are run from the root, like every command of boxoffice.
+    os.chdir(ROOT)
+    main()
