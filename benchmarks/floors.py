@@ -30,7 +30,7 @@ def marts_of_sheets(warehouse: Path) -> None:
 
 
 def pull(url: str, folder: Path) -> None:
-    """Every Eventbrite listing into parquet files, by dlt's rest_api source as its documentation sets it up."""
+    """Every Eventbrite listing into parquet files, by dlt's rest_api source as it comes."""
     import dlt
     from dlt.sources.rest_api import rest_api_source
 
