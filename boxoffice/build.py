@@ -1,0 +1,238 @@
+"""Bronze to silver and gold: dbt in this process, on settings' warehouse, without the unit tests."""
+
+import gc
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boxoffice.errors import BoxofficeError, explained, explained_text
+from boxoffice.settings import ROOT, Settings
+
+logger = logging.getLogger(__name__)
+
+LAYERS = ("silver", "gold")
+SUCCEEDED = ("success", "pass", "no-op", "warn")
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One model or test that did not succeed."""
+
+    name: str
+    kind: str  # "model", "seed" or "test"
+    status: str  # "error", "fail", "warn" or "skipped"
+    message: str
+    touches_gold: bool
+
+
+@dataclass
+class BuildResult:
+    """What dbt did. `published` holds, per gold table, its columns that may leave the warehouse."""
+
+    models: int = 0
+    tests_passed: int = 0
+    troubles: list[Trouble] = field(default_factory=list)
+    published: dict[str, "GoldTable"] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def failures(self) -> list[Trouble]:
+        return [trouble for trouble in self.troubles if trouble.status in ("error", "fail")]
+
+    @property
+    def warnings(self) -> list[Trouble]:
+        return [trouble for trouble in self.troubles if trouble.status == "warn"]
+
+    @property
+    def gold_is_sound(self) -> bool:
+        """Every gold table was renewed and none of its error-severity tests failed."""
+        return not any(trouble.touches_gold and trouble.status != "warn" for trouble in self.troubles)
+
+
+@dataclass(frozen=True)
+class GoldTable:
+    """A gold table as its yml describes it, without personal columns: name to description."""
+
+    schema: str
+    description: str
+    columns: Mapping[str, str]
+
+
+def build(
+    settings: Settings,
+    *,
+    select: Sequence[str] = (),
+    project_dir: Path = ROOT,
+    progress: Progress = lambda what, done, total: None,
+) -> BuildResult:
+    """Run `dbt build` for `select` (all when empty). The warehouse is unlocked when this returns.
+
+    Raises:
+        BoxofficeError: dbt could not start, e.g. a model cannot be parsed.
+    """
+    started = time.perf_counter()
+    with _environment(settings):
+        manifest = _parse(settings, project_dir)
+        result = _build(settings, project_dir, manifest, select, progress)
+    result.published = dict(_gold_tables(manifest))
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def docs(settings: Settings, *, project_dir: Path = ROOT) -> Path:
+    """Write the documentation as one page that opens offline. Returns its path.
+
+    Raises:
+        BoxofficeError: dbt could not write it.
+    """
+    with _environment(settings):
+        arguments = ["docs", "generate", "--static", "--target-path", str(project_dir / "target")]
+        _invoke(arguments, settings, project_dir, target=False)
+    return project_dir / "target" / "static_index.html"
+
+
+def target_dir(settings: Settings) -> Path:
+    """dbt's compiled files and parse cache: beside the warehouse, for they speak of that one."""
+    return settings.warehouse_path.with_suffix(".dbt")
+
+
+def _parse(settings: Settings, project_dir: Path) -> Any:
+    # Without --vars: as_of differs in every run, and a changed variable would throw the parse cache away.
+    # Models read variables when they are compiled, after this.
+    return _invoke(["parse", "--no-write-json"], settings, project_dir).result
+
+
+def _build(
+    settings: Settings, project_dir: Path, manifest: Any, select: Sequence[str], progress: Progress
+) -> BuildResult:
+    total: int | None = None
+    done = 0
+
+    def on_event(event: Any) -> None:
+        nonlocal total, done
+        name = event.info.name
+        if name == "ConcurrencyLine":
+            total = event.data.node_count
+        elif name == "NodeStart":
+            progress(event.data.node_info.node_name, done, total)
+        elif name == "NodeFinished":
+            done += 1
+            progress(event.data.node_info.node_name, done, total)
+
+    # Variables are read as YAML: quotes keep the time a text.
+    variables = (
+        f'{{as_of: "{settings.as_of:%Y-%m-%dT%H:%M:%S}", sheets_timezone: "{settings.sheets_timezone or ""}"}}'
+    )
+    arguments = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", variables]
+    if select:
+        arguments += ["--select", *select]
+    outcome = _invoke(arguments, settings, project_dir, manifest=manifest, callback=on_event)
+    result = BuildResult()
+    for node_result in outcome.result or ():
+        _count(result, node_result, manifest)
+    return result
+
+
+def _count(result: BuildResult, node_result: Any, manifest: Any) -> None:
+    node = node_result.node
+    kind = str(node.resource_type)
+    status = str(node_result.status)
+    if status in SUCCEEDED and status != "warn":
+        if kind == "test":
+            result.tests_passed += 1
+        elif kind == "model":
+            result.models += 1
+        return
+    known = explained_text(node_result.message or "")
+    result.troubles.append(
+        Trouble(
+            name=node.name,
+            kind=kind,
+            status="error" if status == "runtime error" else status,
+            message=str(known) if known else _first_lines(node_result.message or status),
+            touches_gold=_touches_gold(node, manifest),
+        )
+    )
+
+
+def _touches_gold(node: Any, manifest: Any) -> bool:
+    nodes = [node]
+    if str(node.resource_type) == "test":
+        nodes = [manifest.nodes[key] for key in node.depends_on.nodes if key in manifest.nodes]
+    return any("gold" in tested.fqn[1:-1] for tested in nodes)
+
+
+def _gold_tables(manifest: Any) -> Iterator[tuple[str, GoldTable]]:
+    for node in manifest.nodes.values():
+        if str(node.resource_type) != "model" or "gold" not in node.fqn[1:-1]:
+            continue
+        columns = {
+            column.name: column.description
+            for column in node.columns.values()
+            if not (column.meta.get("personal") or column.config.meta.get("personal"))
+        }
+        yield node.alias, GoldTable(schema=node.schema, description=node.description, columns=columns)
+
+
+def _invoke(
+    arguments: list[str],
+    settings: Settings,
+    project_dir: Path,
+    *,
+    manifest: Any = None,
+    callback: Callable[[Any], None] | None = None,
+    target: bool = True,
+) -> Any:
+    """One dbt command, silent. Raises BoxofficeError where dbt itself failed; failed nodes are results."""
+    from dbt.cli.main import dbtRunner
+
+    runner = dbtRunner(manifest=manifest, callbacks=[callback] if callback else [])
+    common = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-use-colors"]
+    where = ["--project-dir", str(project_dir), "--profiles-dir", str(project_dir)]
+    where += ["--log-path", str(target_dir(settings))]
+    if target:
+        where += ["--target-path", str(target_dir(settings))]
+    try:
+        outcome = runner.invoke([*common, *arguments, *where])
+    finally:
+        _close_connections()
+    if outcome.exception is not None:
+        if not isinstance(outcome.exception, Exception):
+            raise outcome.exception  # a person's Ctrl-C
+        logger.debug("dbt failed", exc_info=outcome.exception)
+        raise explained(outcome.exception) or BoxofficeError(
+            f"dbt could not {arguments[0]} the models: {_first_lines(str(outcome.exception))}",
+            "Mend the file it names; `git status` shows what was changed.",
+        ) from outcome.exception
+    return outcome
+
+
+def _close_connections() -> None:
+    """Let go of the warehouse: an adapter left open keeps the file's lock."""
+    from dbt.adapters.factory import FACTORY
+
+    for adapter in FACTORY.adapters.values():
+        adapter.cleanup_connections()
+    gc.collect()
+
+
+def _first_lines(text: str, lines: int = 6) -> str:
+    kept = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return " ".join(kept[:lines])
+
+
+@contextmanager
+def _environment(settings: Settings) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(settings.dbt_environment())
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -1,0 +1,42 @@
+"""Log lines on stderr, at LOG_LEVEL, without secrets and without e-mail addresses."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+
+from boxoffice.settings import Settings
+
+OURS = ("boxoffice", "ingest")
+_EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
+_BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` with every secret, bearer token and e-mail address blotted out."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return _EMAIL.sub("***@***", _BEARER.sub(r"\1***", text))
+
+
+class MaskingFormatter(logging.Formatter):
+    """Masks the finished line, traceback included: a filter would see the arguments only."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # A token of two letters would blot out half of every word.
+        self.secrets = tuple(secret for secret in secrets if len(secret) >= 8)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record), self.secrets)
+
+
+def set_up(settings: Settings) -> None:
+    """Send log lines to stderr: ours from LOG_LEVEL on, libraries' from ERROR on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter(filter(None, [settings.eventbrite_token])))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.ERROR)
+    for name in OURS:
+        logging.getLogger(name).setLevel(settings.log_level)

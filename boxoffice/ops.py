@@ -1,0 +1,245 @@
+"""The ops file: what no source can bring back. One SQLite file in WAL mode, beside the warehouse.
+
+runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
+forgotten: one salted hash per person who asked to be left out.
+"""
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from boxoffice.errors import BoxofficeError, ConfigurationError
+
+# Migration n brings a file from version n to n + 1. Never edit one that was released: add the next.
+MIGRATIONS = (
+    """
+    create table runs (
+        run_id integer primary key autoincrement,
+        command text not null,
+        as_of text not null,
+        is_sandbox integer not null,
+        pid integer not null,
+        started_at text not null,
+        ended_at text,
+        seconds real,
+        status text not null default 'running',
+        exit_code integer
+    );
+    create table steps (
+        run_id integer not null references runs (run_id),
+        position integer not null,
+        step text not null,
+        status text not null,
+        rows_read integer,
+        rows_changed integer,
+        rows_rejected integer,
+        seconds real not null,
+        primary key (run_id, position)
+    );
+    create table api_errors (
+        api_error_id integer primary key autoincrement,
+        run_id integer references runs (run_id),
+        failed_at text not null,
+        system text not null,
+        rule_id text not null,
+        request text,
+        response text,
+        stack text
+    );
+    create table forgotten (email_hash text primary key, added_at text not null);
+    create table salt (value text not null);
+    """,
+)
+
+# What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
+REPORTED = {
+    "runs": (
+        "run_id bigint, command varchar, as_of timestamp, is_sandbox boolean, started_at timestamp,"
+        " ended_at timestamp, seconds double, status varchar, exit_code integer"
+    ),
+    "steps": (
+        "run_id bigint, position integer, step varchar, status varchar, rows_read bigint,"
+        " rows_changed bigint, rows_rejected bigint, seconds double"
+    ),
+    "api_errors": "api_error_id bigint, run_id bigint, failed_at timestamp, system varchar, rule_id varchar",
+}
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The people who asked to be forgotten, known by the salted hash of their e-mail only."""
+
+    salt: bytes
+    hashes: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes)
+
+    def matches(self, emails: Iterable[str | None]) -> list[bool]:
+        """For each e-mail, in order, whether its owner asked to be forgotten. No e-mail, no match."""
+        if not self.hashes:
+            return [False for _ in emails]
+        return [bool(email) and email_hash(email, self.salt) in self.hashes for email in emails]
+
+
+def email_hash(email: str | None, salt: bytes) -> str:
+    """The salted hash of an e-mail, the same however its case and outer spaces are written."""
+    normalised = (email or "").strip().casefold().encode()
+    return hashlib.blake2b(normalised, key=salt, digest_size=16).hexdigest()
+
+
+class Ops:
+    """An open ops file. Every method is one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def begin_run(self, command: str, as_of: datetime, *, is_sandbox: bool) -> int:
+        """Record that a run began, and close the record of one that was killed. Needs the lock."""
+        with self.connection:
+            self.connection.execute("update runs set status = 'killed' where status = 'running'")
+            cursor = self.connection.execute(
+                "insert into runs (command, as_of, is_sandbox, pid, started_at) values (?, ?, ?, ?, ?)",
+                (command, _text(as_of), is_sandbox, os.getpid(), _now()),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def end_run(self, run_id: int, *, status: str, exit_code: int, seconds: float) -> None:
+        with self.connection:
+            self.connection.execute(
+                "update runs set status = ?, exit_code = ?, seconds = ?, ended_at = ? where run_id = ?",
+                (status, exit_code, seconds, _now(), run_id),
+            )
+
+    def add_step(
+        self,
+        run_id: int,
+        step: str,
+        *,
+        status: str,
+        seconds: float,
+        rows: tuple[int | None, int | None, int | None],
+    ) -> None:
+        """Record a finished step. `rows`: read, changed, rejected; None where a step has no such count."""
+        with self.connection:
+            self.connection.execute(
+                "insert into steps (run_id, position, step, status, rows_read, rows_changed, rows_rejected, seconds)"
+                " select ?, 1 + count(*), ?, ?, ?, ?, ?, ? from steps where run_id = ?",
+                (run_id, step, status, *rows, seconds, run_id),
+            )
+
+    def drop_old(self, retention_days: int) -> None:
+        """Drop the failed calls that are older than RETENTION_DAYS."""
+        before = datetime.now(UTC) - timedelta(days=retention_days)
+        with self.connection:
+            self.connection.execute("delete from api_errors where failed_at < ?", (_text(before),))
+
+    def forgotten(self) -> Forgotten:
+        hashes = self.connection.execute("select email_hash from forgotten").fetchall()
+        return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
+
+    def forget(self, emails: Sequence[str]) -> int:
+        """Add people to forget. Returns how many were new."""
+        salt = self._salt()
+        before = self.connection.total_changes
+        with self.connection:
+            self.connection.executemany(
+                "insert or ignore into forgotten values (?, ?)",
+                [(email_hash(email, salt), _now()) for email in emails],
+            )
+        return self.connection.total_changes - before
+
+    def reported(self) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
+        """Table, its columns with DuckDB types, and its rows, for each table the warehouse shows."""
+        for table, columns in REPORTED.items():
+            names = ", ".join(column.split()[0] for column in columns.split(","))
+            yield table, columns, self.connection.execute(f"select {names} from {table}").fetchall()
+
+    def _salt(self) -> bytes:
+        return bytes.fromhex(self.connection.execute("select value from salt").fetchone()[0])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Ops]:
+    """The ops file at `path`, made or migrated as needed. Needs the lock.
+
+    Raises:
+        ConfigurationError: it is damaged, or newer than this code.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        # It names failed calls and holds the salt: nobody else's business.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            _migrate(connection, path)
+        except sqlite3.DatabaseError as error:
+            if "not a database" not in str(error) and "malformed" not in str(error):
+                raise
+            raise ConfigurationError(
+                f"{path} is damaged: {error}.",
+                f"Put back a copy, or move it away to start without its history (see {path.name}.v*.bak).",
+            ) from error
+        yield Ops(connection)
+
+
+def copy_to_warehouse(ops: Ops, warehouse: Path) -> None:
+    """Renew schema `ops` of the DuckDB warehouse from the ops file."""
+    import duckdb
+    import pyarrow as pa
+
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("begin")
+        connection.execute("create schema if not exists ops")
+        for table, columns, rows in ops.reported():
+            pairs = [column.split() for column in columns.split(",")]
+            fetched = pa.table(
+                {name: pa.array([row[place] for row in rows]) for place, (name, _) in enumerate(pairs)}
+            )
+            connection.register("fetched", fetched)
+            typed = ", ".join(f"cast({name} as {kind}) as {name}" for name, kind in pairs)
+            connection.execute(f"create or replace table ops.{table} as select {typed} from fetched")
+            connection.unregister("fetched")
+        connection.execute("commit")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("pragma user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"{path} was written by a newer boxoffice (schema {version}; this one knows {len(MIGRATIONS)}).",
+            "Update boxoffice, or point DATABASE_URL at another folder.",
+        )
+    if 0 < version < len(MIGRATIONS):
+        with closing(sqlite3.connect(path.with_name(f"{path.name}.v{version}.bak"))) as copy:
+            connection.backup(copy)
+    for number in range(version, len(MIGRATIONS)):
+        salt = f"insert into salt values ('{secrets.token_hex(16)}');" if number == 0 else ""
+        try:
+            connection.executescript(
+                f"begin immediate; {MIGRATIONS[number]} {salt} pragma user_version = {number + 1}; commit;"
+            )
+        except sqlite3.OperationalError as error:
+            connection.rollback()
+            if "disk" in str(error) or "readonly" in str(error):
+                raise
+            raise BoxofficeError(
+                f"{path} could not be brought from schema {number} to {number + 1}: {error}.",
+                "The copy made before lies beside it.",
+            ) from error
+
+
+def _now() -> str:
+    return _text(datetime.now(UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
