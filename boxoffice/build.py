@@ -126,12 +126,17 @@ def _build(
             progress(event.data.node_info.node_name, done, total)
 
     # Variables are read as YAML: quotes keep the time a text.
-    variables = (
-        f'{{as_of: "{settings.as_of:%Y-%m-%dT%H:%M:%S}", sheets_timezone: "{settings.sheets_timezone or ""}"}}'
-    )
+    as_of, timezone = f"{settings.as_of:%Y-%m-%dT%H:%M:%S}", settings.sheets_timezone or ""
+    variables = f'{{as_of: "{as_of}", sheets_timezone: "{timezone}"}}'
     arguments = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", variables]
     if select:
-        arguments += ["--select", *select]
+        # Cautious: a test that also reads what is not selected would judge stale tables.
+        arguments += [
+            "--select",
+            *select,
+            "--indirect-selection",
+            "cautious" if "gold" not in select else "eager",
+        ]
     outcome = _invoke(arguments, settings, project_dir, manifest=manifest, callback=on_event)
     result = BuildResult()
     for node_result in outcome.result or ():

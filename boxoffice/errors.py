@@ -22,7 +22,9 @@ class LockedError(BoxofficeError):
     """Nothing was done: another run holds the lock. Ends a command with exit code 2."""
 
 
-_HELD = re.compile(r'lock on file "(?P<file>[^"]+)": Conflicting lock is held in (?P<holder>.*?) \(PID (?P<pid>\d+)')
+_HELD = re.compile(
+    r'lock on file "(?P<file>[^"]+)": Conflicting lock is held in (?P<holder>.*?) \(PID (?P<pid>\d+)'
+)
 _FILE = re.compile(r'(?:[Ff]ile|directory:?|path) ["\'](?P<file>/[^"\']+)["\']')
 _FULL = re.compile(r"No space left on device|disk is full|quota exceeded|File too large", re.IGNORECASE)
 _READ_ONLY = re.compile(r"Read-only file system|readonly database", re.IGNORECASE)

@@ -29,7 +29,7 @@ class Holder:
 def held(
     path: Path, command: str, *, wait_seconds: float, on_wait: Callable[[Holder | None], None] | None = None
 ) -> Iterator[None]:
-    """Hold the lock at `path` for `command`. A `run` never waits for another `run`; anything else is waited for.
+    """Hold the lock at `path` for `command`. A `run` never waits for another `run`; all else is waited for.
 
     Raises:
         LockedError: another command still holds it.

@@ -17,6 +17,8 @@ from typing import Any
 
 from boxoffice.errors import BoxofficeError, ConfigurationError
 
+Error = sqlite3.Error
+
 # Migration n brings a file from version n to n + 1. Never edit one that was released: add the next.
 MIGRATIONS = (
     """
@@ -130,7 +132,8 @@ class Ops:
         """Record a finished step. `rows`: read, changed, rejected; None where a step has no such count."""
         with self.connection:
             self.connection.execute(
-                "insert into steps (run_id, position, step, status, rows_read, rows_changed, rows_rejected, seconds)"
+                "insert into steps"
+                " (run_id, position, step, status, rows_read, rows_changed, rows_rejected, seconds)"
                 " select ?, 1 + count(*), ?, ?, ?, ?, ?, ? from steps where run_id = ?",
                 (run_id, step, status, *rows, seconds, run_id),
             )

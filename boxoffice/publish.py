@@ -54,11 +54,10 @@ def _copy(warehouse: Path, fresh: Path, tables: Mapping[str, GoldTable]) -> int:
         connection.execute(f"attach {_literal(str(fresh))} as marts (storage_version '{STORAGE_VERSION}')")
         for name, table in sorted(tables.items()):
             columns = ", ".join(_name(column) for column in table.columns)
-            target = f"marts.{_name(table.schema)}.{_name(name)}"
+            path = f"{_name(table.schema)}.{_name(name)}"
+            target = f"marts.{path}"
             connection.execute(f"create schema if not exists marts.{_name(table.schema)}")
-            connection.execute(
-                f"create table {target} as select {columns} from warehouse.{_name(table.schema)}.{_name(name)}"
-            )
+            connection.execute(f"create table {target} as select {columns} from warehouse.{path}")
             connection.execute(f"comment on table {target} is {_literal(table.description)}")
             for column, description in table.columns.items():
                 connection.execute(f"comment on column {target}.{_name(column)} is {_literal(description)}")

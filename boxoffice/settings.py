@@ -126,7 +126,7 @@ def _warehouse_path(url: str | None, is_sandbox: bool) -> Path:
             f"DATABASE_URL starts with {scheme!r}, which is not a database boxoffice can use."
             if scheme != "duckdb"
             else "DATABASE_URL names no file.",
-            "Write duckdb:///warehouse/boxoffice.duckdb, or duckdb:////absolute/path.duckdb, or leave it out.",
+            "Write duckdb:///warehouse/boxoffice.duckdb or duckdb:////absolute/path.duckdb, or leave it out.",
         )
     return ROOT / rest[1:]
 

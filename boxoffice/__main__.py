@@ -1,0 +1,166 @@
+"""`python -m boxoffice`: the only module that puts ingest and dbt together."""
+
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from boxoffice.errors import BoxofficeError, ConfigurationError
+from boxoffice.session import Session, conduct
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
+SANDBOX = (
+    "Sandbox mode: no credential and no sheet of your own is set, so this is sample data"
+    " and a local stand-in for Eventbrite."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """An events-and-ticketing warehouse: Eventbrite and spreadsheets in, tested marts out."""
+
+
+@main.command()
+@click.option("--full", is_flag=True, help="Read the sources whole, and mark what has vanished.")
+@JSON
+def run(full: bool, as_json: bool) -> None:
+    """Ingest, build and publish, once."""
+
+    def body(session: Session) -> None:
+        from ingest.__main__ import land
+
+        if session.settings.is_sandbox:
+            session.terminal.say(SANDBOX, style="bold cyan")
+        # dbt takes seconds to import; ingest spends some of them waiting.
+        warm_up = threading.Thread(target=_import_dbt, daemon=True)
+        warm_up.start()
+        land(session, full=full)
+        warm_up.join()
+        build_and_publish(session)
+        if session.settings.is_sandbox:
+            session.next.append(
+                "Sandbox mode: put your own CSVs into data/sheets or a token into .env to leave it."
+            )
+
+    sys.exit(conduct("run", body, as_json=as_json))
+
+
+@main.command()
+@click.argument("layer", required=False, type=click.Choice(["silver", "gold"]))
+@JSON
+def build(layer: str | None, as_json: bool) -> None:
+    """Build LAYER (silver and gold without it) from what has landed, test it, and publish gold."""
+
+    def body(session: Session) -> None:
+        # Seeds belong to silver: its models read them.
+        select = {"silver": ("resource_type:seed", "silver"), "gold": ("gold",), None: ()}[layer]
+        build_and_publish(session, select)
+        if layer == "silver":
+            session.next.append("Next: `make gold`.")
+
+    sys.exit(conduct("build", body, as_json=as_json))
+
+
+@main.command()
+@JSON
+def docs(as_json: bool) -> None:
+    """Write the documentation of every table and column as one page that opens offline."""
+
+    def body(session: Session) -> None:
+        from boxoffice import build
+
+        with session.step("docs"):
+            page = build.docs(session.settings)
+        session.facts["page"] = str(page)
+        session.next.append(f"Open {_short(page)} in a browser.")
+
+    sys.exit(conduct("docs", body, as_json=as_json))
+
+
+@main.command()
+@click.argument("emails", nargs=-1, required=True, metavar="EMAIL...")
+@JSON
+def forget(emails: Sequence[str], as_json: bool) -> None:
+    """Leave the people with these e-mail addresses out of every source, from the next run on."""
+
+    def body(session: Session) -> None:
+        for email in emails:
+            if "@" not in email:
+                raise ConfigurationError("An argument is not an e-mail address.", "Write NAME@DOMAIN.")
+        new = session.ops.forget(emails)
+        session.facts["added"] = new
+        session.headlines.append(f"{new} of {len(emails)} added; only a salted hash of each is kept.")
+        session.next.append("It takes effect at the next run.")
+
+    sys.exit(conduct("forget", body, as_json=as_json))
+
+
+def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
+    """Build `select` (all when empty); publish gold if it was built and is sound."""
+    from boxoffice import build
+    from boxoffice.publish import publish
+
+    settings = session.settings
+    with session.step("build") as step:
+        built = build.build(settings, select=select, progress=session.progress)
+        step.detail = f"{built.models} models, {built.tests_passed} tests passed"
+        if built.failures:
+            step.detail += f", {len(built.failures)} failed"
+            step.status = "partial"
+    for trouble in built.failures:
+        session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
+    session.notes += [f"{warning.name}: {warning.message}" for warning in built.warnings]
+    if select and "gold" not in select:
+        return
+    if not built.gold_is_sound:
+        session.problem(
+            "publish",
+            BoxofficeError(
+                f"{_short(settings.marts_path)} was not renewed: gold did not pass.",
+                "It shows the last good state until the failures above are mended.",
+            ),
+        )
+        return
+    with session.step("publish") as step:
+        done = publish(settings.warehouse_path, settings.marts_path, built.published)
+        step.detail = f"{done.tables} tables, {done.rows:,} rows"
+    _headlines(session)
+
+
+def _headlines(session: Session) -> None:
+    import duckdb
+
+    marts = session.settings.marts_path
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{str(marts).replace(chr(39), chr(39) * 2)}' as marts (read_only)")
+        events, tickets = connection.execute(
+            "select count(*), coalesce(sum(tickets_sold), 0) from marts.gold.event_sales"
+        ).fetchall()[0]
+        money = connection.execute(
+            "select currency, sum(gross_revenue), sum(net_revenue) from marts.gold.event_money"
+            " where gross_revenue <> 0 group by currency order by 2 desc"
+        ).fetchall()
+    session.facts["headlines"] = {"events": events, "tickets_sold": tickets}
+    session.headlines.append(f"{events:,} events, {tickets:,} tickets sold.")
+    for currency, gross, net in money:
+        session.headlines.append(
+            f"{currency or 'no currency'}: {gross:,.2f} gross, {net:,.2f} net of refunds, fees, tax."
+        )
+    session.next.append(f"Open it: duckdb -readonly {_short(marts)}, then `from gold.event_sales;`.")
+
+
+def _import_dbt() -> None:
+    import dbt.adapters.duckdb
+    import dbt.cli.main  # noqa: F401
+
+
+def _short(path: Path) -> str:
+    """The path as a person would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The frame of a command: settings, lock, ops record, steps, summary and exit code.
+
+Exit codes: 0 all well; 1 ran, and something needs a look; 2 nothing was done. 130 after Ctrl-C.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+from boxoffice import lock, log, ops
+from boxoffice import settings as settings_module
+from boxoffice.errors import BoxofficeError, ConfigurationError, LockedError, explained
+from boxoffice.settings import Settings
+from boxoffice.terminal import Terminal
+
+logger = logging.getLogger(__name__)
+
+WELL, LOOK, NOTHING_DONE, STOPPED = 0, 1, 2, 130
+
+
+@dataclass
+class Step:
+    """One step and what came of it. Row counts are None where a step has none."""
+
+    name: str
+    status: str = "ok"  # "ok", "partial", "failed" or "skipped"
+    landed: int | None = None
+    changed: int | None = None
+    rejected: int | None = None
+    detail: str = ""
+    seconds: float = 0.0
+    tables: list[dict[str, Any]] = field(default_factory=list)
+
+    def line(self) -> str:
+        words = [self.status]
+        if self.landed is not None:
+            words.append(f"{self.landed:,} rows landed, {self.changed:,} changed, {self.rejected:,} rejected")
+        if self.detail:
+            words.append(self.detail)
+        return f"{self.name}: {', '.join(words)} ({self.seconds:.1f} s)"
+
+    def row(self) -> tuple[str, ...]:
+        result = f"{self.status}: {self.detail}" if self.detail else self.status
+        counts = (self.landed, self.changed, self.rejected)
+        return (
+            self.name,
+            result,
+            *("" if count is None else f"{count:,}" for count in counts),
+            f"{self.seconds:.1f}",
+        )
+
+
+class Session:
+    """A command at work. Its body runs steps, and leaves problems, notes and headlines for the summary."""
+
+    def __init__(self, command: str, settings: Settings, terminal: Terminal, store: ops.Ops) -> None:
+        self.command = command
+        self.settings = settings
+        self.terminal = terminal
+        self.ops = store
+        self.started = time.perf_counter()
+        self.run_id = store.begin_run(command, settings.as_of, is_sandbox=settings.is_sandbox)
+        self.steps: list[Step] = []
+        self.problems: list[tuple[str, BoxofficeError]] = []
+        self.notes: list[str] = []
+        self.headlines: list[str] = []
+        self.next: list[str] = []
+        self.facts: dict[str, Any] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time a step, record it and report it. An error leaves it as failed and goes on upwards."""
+        step = Step(name)
+        self.steps.append(step)
+        self.terminal.begin(name)
+        started = time.perf_counter()
+        try:
+            yield step
+        except BaseException:
+            step.status = "failed"
+            raise
+        finally:
+            step.seconds = time.perf_counter() - started
+            self.terminal.end(step.line())
+            with suppress(OSError, ops.Error):
+                self._record(step)
+
+    def progress(self, what: str, done: int, total: int | None) -> None:
+        self.terminal.advance(self.steps[-1].name, what, done, total)
+
+    def problem(self, step: str, error: BoxofficeError) -> None:
+        self.problems.append((step, error))
+
+    @property
+    def exit_code(self) -> int:
+        is_well = not self.problems and all(step.status in ("ok", "skipped") for step in self.steps)
+        return WELL if is_well else LOOK
+
+    def _record(self, step: Step) -> None:
+        read = None if step.landed is None else step.landed + (step.rejected or 0)
+        self.ops.add_step(
+            self.run_id,
+            step.name,
+            status=step.status,
+            seconds=step.seconds,
+            rows=(read, step.changed, step.rejected),
+        )
+
+    def document(self, exit_code: int) -> dict[str, Any]:
+        """What --json prints."""
+        return {
+            "command": self.command,
+            "exit_code": exit_code,
+            "as_of": self.settings.as_of.isoformat(),
+            "is_sandbox": self.settings.is_sandbox,
+            "seconds": round(time.perf_counter() - self.started, 3),
+            "steps": [{**asdict(step), "seconds": round(step.seconds, 3)} for step in self.steps],
+            "problems": [
+                {"step": step, "problem": error.problem, "remedy": error.remedy}
+                for step, error in self.problems
+            ],
+            "notes": self.notes,
+            "warehouse": str(self.settings.warehouse_path),
+            "marts": str(self.settings.marts_path),
+            **self.facts,
+        }
+
+    def summary(self) -> None:
+        heads = ("Step", "Result", "Landed", "Changed", "Rejected", "Seconds")
+        total = f"{time.perf_counter() - self.started:.1f}"
+        rows = [step.row() for step in self.steps]
+        self.terminal.table(heads, [*rows, ("all", "", "", "", "", total)])
+        self.terminal.problems(self.problems)
+        for note in self.notes:
+            self.terminal.say(f"- {note}")
+        for headline in self.headlines:
+            self.terminal.say(headline)
+        for hint in self.next:
+            self.terminal.say(hint, style="bold")
+
+
+def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = False) -> int:
+    """Run `body` inside the frame. Returns the exit code; foreseeable trouble never shows a traceback."""
+    terminal = Terminal(as_json=as_json)
+    # A polite kill ends like Ctrl-C: children stopped, run recorded.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        settings = settings_module.load()
+        log.set_up(settings)
+        wait = settings.lock_wait_seconds
+
+        def on_wait(other: lock.Holder | None) -> None:
+            terminal.say(f"Waiting up to {wait} s for {other or 'another command'} to end.")
+
+        with (
+            lock.held(settings.lock_path, command, wait_seconds=wait, on_wait=on_wait),
+            ops.opened(settings.ops_path) as store,
+        ):
+            _check_warehouse(settings)
+            session = Session(command, settings, terminal, store)
+            return _conduct(session, body)
+    except KeyboardInterrupt:
+        return _refused(terminal, command, STOPPED, BoxofficeError("Stopped before anything was done."))
+    except Exception as error:
+        known = explained(error)
+        if known is None:
+            raise
+        # Trouble that escapes the body's own frame came before its first step.
+        return _refused(terminal, command, NOTHING_DONE, known)
+
+
+def _conduct(session: Session, body: Callable[[Session], None]) -> int:
+    exit_code = None
+    status = None
+    try:
+        body(session)
+    except KeyboardInterrupt:
+        exit_code, status = STOPPED, "stopped"
+        session.problem(session.command, BoxofficeError("Stopped.", "Run it again: what has landed is kept."))
+    except Exception as error:
+        known = explained(error)
+        if known is None:
+            with suppress(OSError, ops.Error):
+                _end(session, "crashed", LOOK)
+            raise
+        session.problem(session.steps[-1].name if session.steps else session.command, known)
+        if not session.steps and isinstance(known, ConfigurationError | LockedError):
+            exit_code = NOTHING_DONE
+    exit_code = session.exit_code if exit_code is None else exit_code
+    status = status or {WELL: "ok", LOOK: "look", NOTHING_DONE: "refused"}[exit_code]
+    try:
+        session.ops.drop_old(session.settings.retention_days)
+        _end(session, status, exit_code)
+        ops.copy_to_warehouse(session.ops, session.settings.warehouse_path)
+    except Exception as error:
+        known = explained(error)
+        if known is None:
+            raise
+        session.problem("ops", known)
+        exit_code = max(exit_code, LOOK)
+    session.summary()
+    session.terminal.document(session.document(exit_code))
+    return exit_code
+
+
+def _end(session: Session, status: str, exit_code: int) -> None:
+    seconds = time.perf_counter() - session.started
+    session.ops.end_run(session.run_id, status=status, exit_code=exit_code, seconds=seconds)
+
+
+def _check_warehouse(settings: Settings) -> None:
+    """Open the warehouse for writing once, before any work: a lock or a full disk is better met now."""
+    import duckdb
+
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.connect(str(settings.warehouse_path)).close()
+
+
+def _refused(terminal: Terminal, command: str, exit_code: int, error: BoxofficeError) -> int:
+    terminal.error(str(error))
+    problem = {"step": command, "problem": error.problem, "remedy": error.remedy}
+    terminal.document({"command": command, "exit_code": exit_code, "steps": [], "problems": [problem]})
+    return exit_code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

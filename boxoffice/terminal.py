@@ -1,0 +1,81 @@
+"""What a person sees: progress, a line a step, the summary. With --json: one document and nothing else."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from boxoffice.errors import BoxofficeError
+
+MOST_PROBLEMS = 10
+
+
+class Terminal:
+    """Progress bars where somebody watches; else a line when a step ends. NO_COLOR is honoured by rich."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        from rich.console import Console
+
+        self.as_json = as_json
+        self.console = Console(quiet=as_json, highlight=False)
+        self.errors = Console(stderr=True, highlight=False)
+        self.progress: Any = None
+        self.task: Any = None
+
+    def say(self, text: str = "", style: str | None = None) -> None:
+        """One paragraph. A pipe gets it as one line, whatever its length."""
+        self.console.print(text, style=style, markup=False, soft_wrap=not self.console.is_terminal)
+
+    def begin(self, step: str) -> None:
+        if not self.console.is_terminal or self.as_json:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20))
+        self.progress = Progress(
+            *columns, MofNCompleteColumn(), Elapsed(), console=self.console, transient=True
+        )
+        self.task = self.progress.add_task(step, total=None)
+        self.progress.start()
+
+    def advance(self, step: str, what: str, done: int, total: int | None) -> None:
+        if self.progress is not None:
+            self.progress.update(self.task, description=f"{step}: {what}"[:44], completed=done, total=total)
+
+    def end(self, line: str) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = None
+        elif not self.console.is_terminal:
+            self.say(line)
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """The first two columns hold words, the others numbers."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for place, head in enumerate(heads):
+            table.add_column(head, justify="left" if place < 2 else "right", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        self.console.print(table)
+
+    def problems(self, problems: Sequence[tuple[str, BoxofficeError]]) -> None:
+        if not problems:
+            return
+        self.say("What needs a look:", style="bold yellow")
+        for step, error in problems[:MOST_PROBLEMS]:
+            self.say(f"- {step}: {error}")
+        if len(problems) > MOST_PROBLEMS:
+            self.say(f"- and {len(problems) - MOST_PROBLEMS} more, which --json lists")
+
+    def document(self, document: dict[str, Any]) -> None:
+        if self.as_json:
+            sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+    def error(self, text: str) -> None:
+        self.end("")
+        self.errors.print(text, style="bold red", markup=False, soft_wrap=not self.errors.is_terminal)

@@ -1,0 +1,83 @@
+"""`python -m ingest [SOURCE]`: land the sources in bronze."""
+
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from boxoffice import stand_ins
+from boxoffice.errors import BoxofficeError, ConfigurationError, explained
+from boxoffice.session import Session, Step, conduct
+
+logger = logging.getLogger(__name__)
+
+# Sheets first: they load while the stand-in for Eventbrite starts.
+SOURCES = ("sheets", "eventbrite")
+
+
+def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = False) -> None:
+    """Land one source after the other. A source that fails leaves a problem and lets the next one go on."""
+    with stand_ins.started(session.settings) as ready:
+        for source in sources:
+            with session.step(source) as step:
+                settings = session.settings
+                if source == "eventbrite":
+                    try:
+                        settings = ready()
+                    except BoxofficeError as error:
+                        session.problem(source, error)
+                        step.status = "failed"
+                _land_one(session, step, source, settings, full)
+
+
+def _land_one(session: Session, step: Step, source: str, settings: Any, full: bool) -> None:
+    try:
+        module = importlib.import_module(f"ingest.{source}")
+        result = module.load(
+            settings, full=full, progress=session.progress, forgotten=session.ops.forgotten()
+        )
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        known = explained(error)
+        if known is None:
+            logger.exception("%s failed unexpectedly", source)
+            known = BoxofficeError(
+                f"It failed unexpectedly ({type(error).__name__}).", "The log lines above say where."
+            )
+        session.problem(source, known)
+        step.status = "failed"
+        return
+    step.landed = sum(table.read - table.rejected for table in result.tables)
+    step.changed = sum(table.landed for table in result.tables)
+    step.rejected = sum(table.rejected for table in result.tables)
+    step.tables = [asdict(table) for table in result.tables]
+    step.status = "failed" if step.status == "failed" else result.status
+    if result.requests:
+        step.detail = f"{result.requests:,} requests"
+    for problem in result.problems:
+        session.problem(source, problem)
+    session.notes += [f"{source}: {note}" for note in result.notes]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("source", required=False, type=click.Choice(sorted(SOURCES)))
+@click.option("--full", is_flag=True, help="Read everything again, and mark what has vanished.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
+def main(source: str | None, full: bool, as_json: bool) -> None:
+    """Land SOURCE (all of them without it) in the bronze schemas of the warehouse."""
+    sources = (source,) if source else SOURCES
+
+    def body(session: Session) -> None:
+        land(session, sources, full=full)
+        session.next.append("Next: `make silver gold` builds the models; `make run` does all of it.")
+
+    sys.exit(conduct("ingest", body, as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()
