@@ -840,20 +840,23 @@ class _Maker:
         waiting = [pair for pair in known if pair[1].case == "cheque_pending"]
         for show, order in waiting[: max(2, sold // 1000)]:
             self.pay(show, order, rng.randrange(since + 60, now - 60))
-        plain = iter([(show, order) for show, order in known if order.case == PLAIN and order.costs.gross])
+        plain = iter([pair for pair in known if pair[1].case == PLAIN and pair[1].costs.gross])
         for _ in range(max(2, sold // 600)):
-            for how in ("asked", "asked_part", "asked_order", "silent", "silent_part"):
-                self.refund(*next(plain), how, rng.randrange(since + 60, now - 60))
-            self.touch(*next(plain), "cancel", rng.randrange(since + 60, now - 60))
-            self.touch(*next(plain), "transfer", rng.randrange(since + 60, now - 60))
-            self.touch(*next(plain), "address", rng.randrange(since + 60, now - 60))
+            refunds = zip(
+                ("asked", "asked_part", "asked_order", "silent", "silent_part"), plain, strict=False
+            )
+            for how, (show, order) in refunds:
+                self.refund(show, order, how, rng.randrange(since + 60, now - 60))
+            for what, (show, order) in zip(("cancel", "transfer", "address"), plain, strict=False):
+                self.touch(show, order, what, rng.randrange(since + 60, now - 60))
         self.doors(since)
         if vanish:
-            show, order = next(plain)
-            ticket = order.tickets[0]
-            self.invalidate(show, ticket)
-            self.drop("attendees", ticket.id)
-            order.tickets.remove(ticket)
+            for show, order in [pair for pair in known if pair[1].case == PLAIN][:1]:
+                ticket = order.tickets[0]
+                order.case = "later_vanished"
+                self.invalidate(show, ticket)
+                self.drop("attendees", ticket.id)
+                order.tickets.remove(ticket)
             bare = [key for key, item in self.world._kept["events"].items() if item["status"] == "draft"]
             if len(bare) > 1:
                 self.drop("events", bare[-1])
@@ -943,8 +946,10 @@ class _Maker:
         ticket.is_valid = ticket.is_free = False
 
     def refund(self, show: _Show, order: _Order, how: str, when: int) -> None:
-        """asked: a processed request says so; silent: only the lowered costs do. part: half of one ticket, which
-        still attends; order: a third of every ticket, with nobody flagged."""
+        """asked: a processed request says so; silent: only the lowered costs do.
+
+        part: half of one ticket, which still attends; order: a third of each ticket, nobody flagged.
+        """
         order.case = f"later_{how}"
         kept = self.world._kept["orders"][order.id]
         lowered = total = 0

@@ -30,7 +30,7 @@ def to_text(amount: int) -> str:
 
 
 def fold(text: str | None) -> str | None:
-    """A channel or name as it is compared: lower case, other characters than letters and digits are one space."""
+    """A channel or name as it is compared: lower case, what is no letter or digit is one space."""
     words = "".join(letter if letter.isalnum() else " " for letter in (text or "").lower()).split()
     return " ".join(words) or None
 

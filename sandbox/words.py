@@ -3,18 +3,23 @@
 import unicodedata
 from random import Random
 
-GIVEN = (
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+GIVEN = _list(
     "Ada Amélie Anders Asha Bao Bea Björn Carmen Chidi Dana Dario Edda Emre Fatou Finn Gwen Hana Hugo Ida "
     "Ines Ivo Jonas José Kai Kim Lena Liv Łukasz Mara Mei Milo Nadia Nia Noor Oğuz Olga Omar Pia Quinn Rafał "
     "Rosa Sami Seán Siri Søren Tariq Tess Uma Vera Wren Xenia Yara Yusuf Zoë 李娜 さくら Åsa Élodie Jürgen"
-).split()
-FAMILY = (
+)
+FAMILY = _list(
     "Abara Almquist Amari Bellweather Brightwater Castellane Crowhurst Dahlgren Delacroix Ebanks Eisenhart "
     "Fairbanks Fjeldstad Garrow Grünwald Halloran Hawksmoor Ibáñez Jansdottir Kettering Kowalczyk Lindqvist "
     "Lovelock Marchetti Mbeki-Lane Nakagawa Núñez O'Malloran Okonjo Pemberley Quillfeather Ravensworth "
     "Rosenqvist Saltmarsh Şahin Thistlewood Tremaine Underhay Valtersson Vasquez-Moor Whitlock Wójcik Xiang "
     "Yarrow Zamboni Ångström Çelik"
-).split()
+)
 DOMAINS = ("example.org", "example.com", "example.net")
 
 CITIES = (
@@ -31,12 +36,10 @@ CITIES = (
 )
 CURRENCY_OF = {"US": "USD", "GB": "GBP", "DE": "EUR", "JP": "JPY", "KW": "KWD", "NZ": "NZD", "CA": "CAD"}
 
-_PLACE_FIRST = (
-    "Lantern Copper Velvet Harbour Juniper Foundry Marble Orchard Signal Union Willow Ember".split()
-)
+_PLACE_FIRST = _list("Lantern Copper Velvet Harbour Juniper Foundry Marble Orchard Signal Union Willow Ember")
 _PLACE_LAST = ("Hall", "Theatre", "Room", "Works", "Club", "Pavilion", "House", "Yard", "Arena", "Chapel")
 STREETS = ("Sample St", "Example Ave", "Placeholder Lane", "Invented Sq", "Fictional Rd")
-_SHOW_FIRST = "Midnight Spring Electric Paper Northern Golden Quiet Winter Velvet Open Second Little".split()
+_SHOW_FIRST = _list("Midnight Spring Electric Paper Northern Golden Quiet Winter Velvet Open Second Little")
 _SHOW_LAST = (
     "Gala",
     "Sessions",
