@@ -1,0 +1,32 @@
+{# In a select list: one row per element of a JSON list, each element as JSON text. A lone object counts as a list of
+   one; anything else makes no row. The one place where rows are made of a list. #}
+{% macro json_array_rows(column) -%} {{ return(adapter.dispatch('json_array_rows')(column)) }} {%- endmacro %}
+
+{% macro duckdb__json_array_rows(column) -%}
+    unnest(
+        case json_type({{ column }})
+            when 'ARRAY' then json_transform({{ column }}, '["VARCHAR"]')
+            when 'OBJECT' then [{{ column }}]
+        end
+    )
+{%- endmacro %}
+
+{% macro postgres__json_array_rows(column) -%}
+    cast(
+        jsonb_array_elements(
+            case jsonb_typeof(cast({{ column }} as jsonb))
+                when 'array' then cast({{ column }} as jsonb)
+                when 'object' then jsonb_build_array(cast({{ column }} as jsonb))
+            end
+        ) as text
+    )
+{%- endmacro %}
+
+{% macro spark__json_array_rows(column) -%}
+    explode(
+        case
+            when {{ column }} like '[%' then from_json({{ column }}, 'array<string>')
+            when {{ column }} like '{{ "{%" }}' then array({{ column }})
+        end
+    )
+{%- endmacro %}

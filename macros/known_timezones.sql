@@ -1,0 +1,2 @@
+{# A query of the IANA time zone names the engine can convert, column name. An unknown name would stop the build. #}
+{% macro known_timezones() -%} select name from pg_timezone_names() {%- endmacro %}

@@ -1,0 +1,71 @@
+-- Grain: one row per event that a source describes. `events` adds the unknown members.
+{{ config(access='private') }}
+with eventbrite as (select * from {{ ref('stg_eventbrite__events') }}),
+
+sheet as (select * from {{ ref('stg_sheets__events') }}),
+
+left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'events'),
+
+artists as (select * from {{ ref('artists') }}),
+
+venues as (select * from {{ ref('venues') }}),
+
+timezones as ({{ known_timezones() }})
+
+select
+    'eventbrite-' || eventbrite.event_id as event_key,
+    'eventbrite' as source,
+    eventbrite.event_id,
+    eventbrite.event_name,
+    eventbrite.organization_id,
+    eventbrite.series_id,
+    cast(null as {{ dbt.type_string() }}) as artist_key,
+    cast(null as {{ dbt.type_string() }}) as artist_id,
+    venues.venue_key,
+    eventbrite.venue_id,
+    eventbrite.status,
+    coalesce(eventbrite.status, '') in ('canceled', 'cancelled') as is_cancelled,
+    eventbrite.is_missing or coalesce(eventbrite.status, '') = 'deleted' as is_deleted,
+    cast(eventbrite.starts_local as date) as event_date,
+    eventbrite.starts_at,
+    eventbrite.starts_local,
+    eventbrite.ends_at,
+    timezones.name as timezone,
+    coalesce(eventbrite.ends_at < {{ as_of() }}, false) as has_ended,
+    eventbrite.currency,
+    case when eventbrite.capacity > 0 then eventbrite.capacity end as stated_capacity,
+    eventbrite.is_online
+from eventbrite
+left join venues on 'eventbrite-' || eventbrite.venue_id = venues.venue_key
+left join timezones on eventbrite.timezone = timezones.name
+-- A series parent sells nothing itself: its dates do.
+where not eventbrite.is_series_parent
+union all
+select
+    'sheets-' || sheet.event_id as event_key,
+    'sheets' as source,
+    sheet.event_id,
+    artists.artist_name as event_name,
+    cast(null as {{ dbt.type_string() }}) as organization_id,
+    cast(null as {{ dbt.type_string() }}) as series_id,
+    artists.artist_key,
+    sheet.artist_id,
+    venues.venue_key,
+    sheet.venue_id,
+    sheet.status,
+    coalesce(sheet.status, '') in ('canceled', 'cancelled') as is_cancelled,
+    coalesce(sheet.status, '') = 'deleted' as is_deleted,
+    sheet.event_date,
+    cast(null as timestamp) as starts_at,
+    cast(null as timestamp) as starts_local,
+    cast(null as timestamp) as ends_at,
+    cast(null as {{ dbt.type_string() }}) as timezone,
+    coalesce(sheet.event_date < cast({{ as_of() }} as date), false) as has_ended,
+    sheet.currency,
+    cast(null as bigint) as stated_capacity,
+    false as is_online
+from sheet
+left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
+left join artists on 'sheets-' || sheet.artist_id = artists.artist_key
+left join venues on 'sheets-' || sheet.venue_id = venues.venue_key
+where left_out.record is null

@@ -1,0 +1,59 @@
+-- Grain: one row per attendee, which is one ticket, as last seen.
+{%- set paths = eventbrite_cost_paths() -%}
+{%- do paths.update({
+    'status': 'text',
+    'created': 'text',
+    'ticket_class_id': 'text',
+    'ticket_class_name': 'text',
+    'affiliate': 'text',
+    'promotional_code.code': 'text',
+    'checked_in': 'boolean',
+    'cancelled': 'boolean',
+    'refunded': 'boolean',
+    'barcodes.0.status': 'text',
+    'barcodes.0.changed': 'text',
+}) %}
+with source as (
+    select
+        id,
+        order_id,
+        event_id,
+        changed,
+        landed_at,
+        missing_since,
+        {{ json_parsed('payload', paths) }} as parsed
+    from {{ source('eventbrite', 'attendees') }}
+)
+
+select
+    -- keys
+    id as ticket_id,
+    order_id,
+    event_id,
+    {{ json_text('parsed', 'ticket_class_id') }} as ticket_class_id,
+
+    -- words
+    {{ present(json_text('parsed', 'ticket_class_name')) }} as ticket_class_name,
+    lower({{ json_text('parsed', 'status') }}) as status,
+    {{ present(json_text('parsed', 'promotional_code.code')) }} as promo_code,
+    {{ present(json_text('parsed', 'affiliate')) }} as affiliate,
+
+    -- measures
+    {{ eventbrite_costs('parsed') }},
+
+    -- flags
+    {{ json_boolean('parsed', 'checked_in') }} as is_checked_in,
+    {{ json_boolean('parsed', 'cancelled') }} as is_cancelled,
+    {{ json_boolean('parsed', 'refunded') }} as is_refunded,
+    {{ eventbrite_unpaid('lower(' ~ json_text('parsed', 'status') ~ ')') }} as is_unpaid,
+    missing_since is not null as is_missing,
+
+    -- times
+    {{ try_timestamp(json_text('parsed', 'created')) }} as created_at,
+    case
+        when {{ json_text('parsed', 'barcodes.0.status') }} = 'used'
+            then {{ try_timestamp(json_text('parsed', 'barcodes.0.changed')) }}
+    end as checked_in_at,
+    changed as changed_at,
+    landed_at
+from source

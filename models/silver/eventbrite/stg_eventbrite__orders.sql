@@ -1,0 +1,47 @@
+-- Grain: one row per order, as last seen.
+{%- set paths = eventbrite_cost_paths() -%}
+{%- do paths.update({
+    'status': 'text',
+    'created': 'text',
+    'name': 'text',
+    'email': 'text',
+    'promo_code': 'text',
+    'refund_requests': 'text',
+}) %}
+with source as (
+    select
+        id,
+        event_id,
+        changed,
+        landed_at,
+        missing_since,
+        {{ json_parsed('payload', paths) }} as parsed
+    from {{ source('eventbrite', 'orders') }}
+)
+
+select
+    -- keys
+    id as order_id,
+    event_id,
+
+    -- words
+    lower({{ json_text('parsed', 'status') }}) as status,
+    {{ present(json_text('parsed', 'promo_code')) }} as promo_code,
+    {{ json_text('parsed', 'refund_requests') }} as refund_requests,
+
+    -- people
+    {{ present(json_text('parsed', 'name')) }} as buyer_name,
+    {{ present(json_text('parsed', 'email')) }} as buyer_email,
+
+    -- measures
+    {{ eventbrite_costs('parsed') }},
+
+    -- flags
+    {{ eventbrite_unpaid('lower(' ~ json_text('parsed', 'status') ~ ')') }} as is_unpaid,
+    missing_since is not null as is_missing,
+
+    -- times
+    {{ try_timestamp(json_text('parsed', 'created')) }} as created_at,
+    changed as changed_at,
+    landed_at
+from source
