@@ -134,7 +134,8 @@ class Session:
         heads = ("Step", "Result", "Landed", "Changed", "Rejected", "Seconds")
         total = f"{time.perf_counter() - self.started:.1f}"
         rows = [step.row() for step in self.steps]
-        self.terminal.table(heads, [*rows, ("all", "", "", "", "", total)])
+        if rows:
+            self.terminal.table(heads, [*rows, ("all", "", "", "", "", total)])
         self.terminal.problems(self.problems)
         for note in self.notes:
             self.terminal.say(f"- {note}")
@@ -168,6 +169,8 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
         return _refused(terminal, command, STOPPED, BoxofficeError("Stopped before anything was done."))
     except Exception as error:
         known = explained(error)
+        if known is None and isinstance(error, OSError) and error.filename:
+            known = ConfigurationError(f"{error.filename} cannot be used: {error.strerror}.")
         if known is None:
             raise
         # Trouble that escapes the body's own frame came before its first step.
@@ -203,6 +206,8 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
             raise
         session.problem("ops", known)
         exit_code = max(exit_code, LOOK)
+    if exit_code == NOTHING_DONE:
+        return _refused(session.terminal, session.command, exit_code, session.problems[0][1])
     session.summary()
     session.terminal.document(session.document(exit_code))
     return exit_code
@@ -218,7 +223,13 @@ def _check_warehouse(settings: Settings) -> None:
     import duckdb
 
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    duckdb.connect(str(settings.warehouse_path)).close()
+    try:
+        duckdb.connect(str(settings.warehouse_path)).close()
+    except duckdb.Error as error:
+        raise explained(error) or ConfigurationError(
+            f"{settings.warehouse_path} cannot be opened: {str(error).splitlines()[0]}.",
+            "Let DATABASE_URL name a DuckDB file, existing or new.",
+        ) from error
 
 
 def _refused(terminal: Terminal, command: str, exit_code: int, error: BoxofficeError) -> int:

@@ -1,0 +1,108 @@
+"""The ops file: migrations, damage, and what the warehouse shows of it."""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from boxoffice import ops
+from boxoffice.errors import ConfigurationError
+
+AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_a_newer_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ops.sqlite"
+    with ops.opened(path) as store:
+        store.connection.execute("pragma user_version = 99")
+    with pytest.raises(ConfigurationError, match=r"newer boxoffice \(schema 99"), ops.opened(path):
+        pass
+
+
+def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ops.sqlite"
+    path.write_bytes(b"not SQLite at all" * 999)
+    with pytest.raises(ConfigurationError, match="is damaged"), ops.opened(path):
+        pass
+    assert path.read_bytes().startswith(b"not SQLite")
+
+
+def test_an_older_file_is_copied_then_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ops.sqlite"
+    with ops.opened(path) as store:
+        store.begin_run("run", AS_OF, is_sandbox=False)
+    monkeypatch.setattr(ops, "MIGRATIONS", (*ops.MIGRATIONS, "create table later (id integer);"))
+    with ops.opened(path) as store:
+        assert store.connection.execute("select count(*) from later").fetchone() == (0,)
+        assert store.connection.execute("select count(*) from runs").fetchone() == (1,)
+    with sqlite3.connect(tmp_path / "ops.sqlite.v1.bak") as copy:
+        assert copy.execute("pragma user_version").fetchone() == (1,)
+        assert copy.execute("select count(*) from runs").fetchone() == (1,)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ops.sqlite"
+    with ops.opened(path):
+        pass
+    released = ops.MIGRATIONS
+    monkeypatch.setattr(ops, "MIGRATIONS", (*released, "create table half (id integer); create nonsense;"))
+    with pytest.raises(ops.BoxofficeError, match="from schema 1 to 2"), ops.opened(path):
+        pass
+    monkeypatch.setattr(ops, "MIGRATIONS", released)
+    with ops.opened(path) as store:
+        assert store.connection.execute("select name from sqlite_master where name = 'half'").fetchone() is None
+
+
+def test_a_run_that_was_killed_is_not_left_running(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        first = store.begin_run("run", AS_OF, is_sandbox=False)
+        second = store.begin_run("run", AS_OF, is_sandbox=False)
+        store.end_run(second, status="ok", exit_code=0, seconds=1.0)
+        runs = dict(store.connection.execute("select run_id, status from runs").fetchall())
+    assert runs == {first: "killed", second: "ok"}
+
+
+def test_failed_calls_are_dropped_after_their_time(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        for failed_at in ("2001-01-01 00:00:00", "2999-01-01 00:00:00"):
+            store.connection.execute(
+                "insert into api_errors (failed_at, system, rule_id) values (?, 'eventbrite', 'EB1')", (failed_at,)
+            )
+        store.drop_old(retention_days=90)
+        assert store.connection.execute("select failed_at from api_errors").fetchall() == [("2999-01-01 00:00:00",)]
+
+
+def test_forgotten_people_are_known_by_a_salted_hash_only(tmp_path: Path) -> None:
+    path = tmp_path / "ops.sqlite"
+    with ops.opened(path) as store:
+        assert store.forget(["Ann@Example.org", " ann@example.org"]) == 1
+        forgotten = store.forgotten()
+    assert forgotten.matches([" ANN@example.ORG ", "bob@example.org", None, ""]) == [True, False, False, False]
+    assert b"example" not in b"".join(file.read_bytes().lower() for file in tmp_path.iterdir())
+    with ops.opened(tmp_path / "other.sqlite") as other:
+        other.forget(["ann@example.org"])
+        assert other.forgotten().hashes != forgotten.hashes
+
+
+def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        run_id = store.begin_run("run", AS_OF, is_sandbox=True)
+        store.add_step(run_id, "sheets", status="ok", seconds=1.5, rows=(10, 9, 1))
+        store.add_step(run_id, "build", status="ok", seconds=2.5, rows=(None, None, None))
+        store.connection.execute(
+            "insert into api_errors (failed_at, system, rule_id, request) values ('2026-03-01 12:00:00', 'x', 'y', 'z')"
+        )
+        for _ in range(2):
+            ops.copy_to_warehouse(store, warehouse)
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        steps = connection.execute(
+            "select position, step, rows_read, rows_changed, rows_rejected, seconds from ops.steps order by 1"
+        ).fetchall()
+        runs = connection.execute("select command, as_of, is_sandbox, status from ops.runs").fetchall()
+        shown = {row[0] for row in connection.execute("select column_name from (describe ops.api_errors)").fetchall()}
+    assert steps == [(1, "sheets", 10, 9, 1, 1.5), (2, "build", None, None, None, 2.5)]
+    assert runs == [("run", AS_OF.replace(tzinfo=None), True, "running")]
+    assert shown == {"api_error_id", "run_id", "failed_at", "system", "rule_id"}
