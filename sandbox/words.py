@@ -38,6 +38,7 @@ CURRENCY_OF = {"US": "USD", "GB": "GBP", "DE": "EUR", "JP": "JPY", "KW": "KWD", 
 
 _PLACE_FIRST = _list("Lantern Copper Velvet Harbour Juniper Foundry Marble Orchard Signal Union Willow Ember")
 _PLACE_LAST = ("Hall", "Theatre", "Room", "Works", "Club", "Pavilion", "House", "Yard", "Arena", "Chapel")
+BANDS = ("Band", "Quartet", "Collective", "Sisters", "Sound")
 STREETS = ("Sample St", "Example Ave", "Placeholder Lane", "Invented Sq", "Fictional Rd")
 _SHOW_FIRST = _list("Midnight Spring Electric Paper Northern Golden Quiet Winter Velvet Open Second Little")
 _SHOW_LAST = (
