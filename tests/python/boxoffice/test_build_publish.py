@@ -1,0 +1,195 @@
+"""From models to the marts file: what fails, what stops, what readers see."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from boxoffice import publish as publish_module
+from boxoffice.build import BuildResult, build
+from boxoffice.errors import BoxofficeError
+from boxoffice.publish import publish
+from boxoffice.settings import ROOT, Settings
+
+READER = ROOT / ".venv" / "duckdb14"
+
+
+def built(settings: Settings, project: Path) -> BuildResult:
+    settings.warehouse_path.parent.mkdir(exist_ok=True)
+    return build(settings, project_dir=project)
+
+
+def published(settings: Settings, project: Path) -> None:
+    publish(settings.warehouse_path, settings.marts_path, built(settings, project).published)
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def write(project: Path, name: str, text: str) -> None:
+    (project / name).write_text(text, encoding="utf-8")
+
+
+def test_a_build_reports_its_progress_and_lets_go_of_the_warehouse(settings: Settings, project: Path) -> None:
+    seen: list[tuple[int, int | None]] = []
+    settings.warehouse_path.parent.mkdir()
+    result = build(settings, project_dir=project, progress=lambda what, done, total: seen.append((done, total)))
+    assert (result.models, result.tests_passed, result.troubles) == (2, 2, [])
+    assert result.gold_is_sound
+    assert seen[-1] == (4, 4)
+    # Another process, for the lock is the process's.
+    opened = [sys.executable, "-c", f"import duckdb; duckdb.connect({str(settings.warehouse_path)!r})"]
+    subprocess.run(opened, check=True, timeout=60)
+    assert not (project / "logs").exists()
+    assert not (project / "target").exists()
+
+
+def test_as_of_reaches_the_models_though_the_parse_is_kept(settings: Settings, project: Path) -> None:
+    built(settings, project)
+    parsed = settings.warehouse_path.with_suffix(".dbt") / "partial_parse.msgpack"
+    assert parsed.is_file()
+    built(replace(settings, as_of=datetime(2027, 1, 2, tzinfo=UTC)), project)
+    assert rows(settings.warehouse_path, "select built_at from gold.buyers") == [("2027-01-02T00:00:00",)]
+
+
+def test_a_failed_test_on_gold_is_named_and_makes_gold_unsound(settings: Settings, project: Path) -> None:
+    write(project, "models/silver/people.sql", "select 2 as person_id, 'Bo' as person_name, 'bo@example.org' as email")
+    result = built(settings, project)
+    assert [failure.name for failure in result.failures] == ["assert_nobody_is_number_two"]
+    assert not result.gold_is_sound
+
+
+def test_a_warning_does_not_make_gold_unsound(settings: Settings, project: Path) -> None:
+    write(project, "models/silver/people.sql", "select 2 as person_id, 'Bo' as person_name, 'bo@example.org' as email")
+    write(
+        project,
+        "tests/assert_nobody_is_number_two.sql",
+        "{{ config(severity='warn') }} select * from {{ ref('buyers') }} where person_id = 2",
+    )
+    result = built(settings, project)
+    assert [warning.name for warning in result.warnings] == ["assert_nobody_is_number_two"]
+    assert result.gold_is_sound
+
+
+def test_a_failed_silver_model_makes_gold_unsound(settings: Settings, project: Path) -> None:
+    write(project, "models/silver/people.sql", "select 1 as person_id, error('no people') as person_name, '' as email")
+    result = built(settings, project)
+    assert [(failure.name, failure.kind) for failure in result.failures] == [("people", "model")]
+    assert "no people" in result.failures[0].message
+    assert not result.gold_is_sound
+
+
+def test_a_model_that_cannot_be_read_is_named(settings: Settings, project: Path) -> None:
+    write(project, "models/gold/buyers.sql", "select * from {{ ref('nobody') }}")
+    with pytest.raises(BoxofficeError, match="nobody"):
+        built(settings, project)
+
+
+def test_no_personal_data_leaves_the_warehouse(settings: Settings, project: Path) -> None:
+    published(settings, project)
+    content = settings.marts_path.read_bytes()
+    for secret in (b"Ann Chovy", b"ann@example.org"):
+        assert secret in settings.warehouse_path.read_bytes()
+        assert secret not in content
+    assert rows(settings.marts_path, "select * from gold.buyers") == [(1, "2026-03-01T12:00:00")]
+
+
+def test_tables_that_no_model_describes_stay_behind(settings: Settings, project: Path) -> None:
+    result = built(settings, project)
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("create table gold.renamed_away as select 'ann@example.org' as email")
+    publish(settings.warehouse_path, settings.marts_path, result.published)
+    assert rows(settings.marts_path, "select table_name from duckdb_tables()") == [("buyers",)]
+
+
+def test_the_marts_file_explains_itself(settings: Settings, project: Path) -> None:
+    published(settings, project)
+    comments = "select comment from duckdb_columns() where table_name = 'buyers' and not internal order by column_index"
+    assert rows(settings.marts_path, comments) == [("The person's id.",), ("When it was built.",)]
+
+
+def test_an_open_reader_reads_on_while_the_file_is_swapped(settings: Settings, project: Path) -> None:
+    published(settings, project)
+    script = (
+        "import duckdb, sys\n"
+        f"connection = duckdb.connect({str(settings.marts_path)!r}, read_only=True)\n"
+        "for _ in sys.stdin: print(connection.execute('select built_at from gold.buyers').fetchall(), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+
+        def ask() -> str:
+            print("?", file=reader.stdin, flush=True)
+            return reader.stdout.readline()
+
+        before = ask()
+        published(replace(settings, as_of=datetime(2027, 1, 2, tzinfo=UTC)), project)
+        assert ask() == before == "[('2026-03-01T12:00:00',)]\n"
+        reader.stdin.close()
+        assert reader.wait(timeout=60) == 0
+    assert rows(settings.marts_path, "select built_at from gold.buyers") == [("2027-01-02T00:00:00",)]
+
+
+@pytest.mark.parametrize("moment", ["_copy", "_flush"])
+def test_killed_while_publishing_the_old_file_stays_whole(settings: Settings, project: Path, moment: str) -> None:
+    published(settings, project)
+    before = settings.marts_path.read_bytes()
+    script = f"""
+import os, signal
+from boxoffice import publish
+from boxoffice.build import GoldTable
+from pathlib import Path
+real = publish.{moment}
+def killed(*arguments):
+    real(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+publish.{moment} = killed
+tables = {{"buyers": GoldTable("gold", "", {{"person_id": ""}})}}
+publish.publish(Path({str(settings.warehouse_path)!r}), Path({str(settings.marts_path)!r}), tables)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    assert settings.marts_path.read_bytes() == before
+    assert len(list(settings.marts_path.parent.glob(".marts*"))) == 1
+    published(settings, project)
+    assert list(settings.marts_path.parent.glob(".marts*")) == []
+
+
+def test_a_failed_copy_leaves_nothing_behind(
+    settings: Settings, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(settings, project)
+    before = settings.marts_path.read_bytes()
+
+    def full(path: Path) -> None:
+        raise OSError(28, os.strerror(28), str(path))
+
+    monkeypatch.setattr(publish_module, "_flush", full)
+    with pytest.raises(OSError, match="No space left"):
+        published(settings, project)
+    assert settings.marts_path.read_bytes() == before
+    assert list(settings.marts_path.parent.glob(".marts*")) == []
+
+
+def test_duckdb_1_4_opens_the_marts_file(settings: Settings, project: Path) -> None:
+    assert READER.is_dir(), "DuckDB 1.4 is not installed: run `make test` once, or see requirements-reader.lock"
+    published(settings, project)
+    script = (
+        f"import sys; sys.path.insert(0, {str(READER)!r}); import duckdb\n"
+        f"connection = duckdb.connect({str(settings.marts_path)!r}, read_only=True)\n"
+        "print(duckdb.__version__, connection.execute('select person_id from gold.buyers').fetchall())"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.startswith("1.4.")
+    assert ended.stdout.endswith(" [(1,)]\n")
