@@ -4,6 +4,7 @@ import errno
 import hashlib
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ import dlt
 import duckdb
 import orjson
 import pyarrow as pa
+from dlt.common.destination.client import LoadJob, PreparedTableSchema
 from dlt.common.destination.exceptions import DestinationException
+from dlt.common.storages.load_storage import ParsedLoadJobFileName
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
@@ -24,6 +28,12 @@ Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much is done, and how much there is (None: unknown)."""
 
 TIMESTAMP = pa.timestamp("us")
+
+SNAPSHOT = "x-snapshot"
+"""The hint of a table that is always loaded whole."""
+
+UPSERT = "x-upsert"
+"""The hint of a table whose rows are replaced by key: the key's columns, comma separated."""
 
 # Types of bronze columns, as Arrow and as SQL.
 SQL_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", TIMESTAMP: "timestamp"}
@@ -64,19 +74,28 @@ def pipeline_for(source: str, settings: Settings) -> dlt.Pipeline:
     """
     if "'" in str(settings.dlt_dir):
         raise BoxofficeError(
-            f"The warehouse lies at {settings.warehouse_path}, and a path with an apostrophe cannot be loaded.",
+            f"The warehouse lies at {settings.warehouse_path}; a path with an apostrophe cannot be used.",
             "Move it to a folder without one and set DATABASE_URL to it.",
         )
     with plain_errors(settings):
         settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
         settings.dlt_dir.mkdir(parents=True, exist_ok=True)
         _configure_dlt(settings)
-        return dlt.pipeline(
-            pipeline_name=source,
-            destination=dlt.destinations.duckdb(credentials=str(settings.warehouse_path)),
-            dataset_name=schema_of(source),
-            pipelines_dir=str(settings.dlt_dir),
-        )
+        try:
+            return _attach(source, settings)
+        except (ValueError, KeyError, OSError):
+            # A working folder torn by a power cut. Nothing in it is needed: bronze says what to read.
+            shutil.rmtree(settings.dlt_dir / source, ignore_errors=True)
+            return _attach(source, settings)
+
+
+def _attach(source: str, settings: Settings) -> dlt.Pipeline:
+    return dlt.pipeline(
+        pipeline_name=source,
+        destination=_Warehouse(credentials=str(settings.warehouse_path), destination_name="duckdb"),
+        dataset_name=schema_of(source),
+        pipelines_dir=str(settings.dlt_dir),
+    )
 
 
 def schema_of(source: str) -> str:
@@ -122,6 +141,79 @@ def table(
     )
 
 
+def snapshot(name: str, path: Path, schema: pa.Schema, rows: int) -> Any:
+    """A dlt resource that makes table `name` hold exactly the rows of one parquet file, in one transaction.
+
+    dlt's own ways write the rows twice (merge) or show a partial table after a kill (replace).
+
+    Args:
+        path: the file, gone or linked elsewhere after landing; its columns are those of `schema`.
+    """
+    marked = dlt.mark.with_file_import(str(path), "parquet", items_count=rows, hints=schema.empty_table())
+    resource = dlt.resource([marked], name=name, write_disposition="append")
+    return resource.apply_hints(additional_table_hints={SNAPSHOT: True})
+
+
+def upsert(name: str, path: Path, schema: pa.Schema, rows: int, keys: Sequence[str]) -> Any:
+    """A dlt resource that merges one parquet file into table `name`: held rows of the same key are replaced.
+
+    It does what dlt's merge does, in one transaction and without a staging copy of every row.
+
+    Args:
+        path: the file, gone or linked elsewhere after landing; its columns are those of `schema`, its keys
+            are unique.
+    """
+    marked = dlt.mark.with_file_import(str(path), "parquet", items_count=rows, hints=schema.empty_table())
+    resource = dlt.resource([marked], name=name, write_disposition="append")
+    return resource.apply_hints(additional_table_hints={UPSERT: ",".join(keys)})
+
+
+class _UpsertJob(DuckDbCopyJob):
+    """Replaces the rows whose keys its file holds. It can run again after a kill: the outcome is the same."""
+
+    def run(self) -> None:
+        client = self._job_client.sql_client
+        name = client.make_qualified_table_name(self.load_table_name)
+        keys = ", ".join(f'"{key}"' for key in str(self._load_table[UPSERT]).split(","))
+        file = f"read_parquet('{self._file_path}')"
+        # Payloads are wide: more threads would only hold more of them at once.
+        client.execute_sql("SET threads = 1")
+        with client.begin_transaction():
+            client.execute_sql(f"DELETE FROM {name} WHERE ({keys}) IN (SELECT ({keys}) FROM {file})")
+            client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {file}")
+
+
+class _SnapshotJob(DuckDbCopyJob):
+    """Replaces all rows of its table. It can run again after a kill: the outcome is the same."""
+
+    def run(self) -> None:
+        client = self._job_client.sql_client
+        name = client.make_qualified_table_name(self.load_table_name)
+        with client.begin_transaction():
+            client.execute_sql(f"DELETE FROM {name}")
+            client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM read_parquet('{self._file_path}')")
+
+
+class _WarehouseClient(DuckDbClient):
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        is_parquet = ParsedLoadJobFileName.parse(file_path).file_format == "parquet"
+        if is_parquet and table.get(SNAPSHOT):
+            return _SnapshotJob(file_path)
+        if is_parquet and table.get(UPSERT):
+            return _UpsertJob(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
+
+
+class _Warehouse(dlt.destinations.duckdb):
+    """dlt's DuckDB destination, which also knows snapshots and upserts."""
+
+    @property
+    def client_class(self) -> type[DuckDbClient]:
+        return _WarehouseClient
+
+
 def finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> bool:
     """Finish what an earlier, killed run began, before anything new is read. True if there was something.
 
@@ -150,6 +242,8 @@ def land(pipeline: dlt.Pipeline, settings: Settings, *resources: Any) -> None:
     """
     with plain_errors(settings):
         pipeline.run(list(resources), loader_file_format="parquet").raise_on_failed_jobs()
+    # What was loaded is in the warehouse; dlt would keep a note of every package for ever.
+    shutil.rmtree(Path(pipeline.working_dir) / "load" / "loaded", ignore_errors=True)
 
 
 @contextmanager
@@ -334,7 +428,3 @@ def utc_timestamp(moment: str | datetime | None) -> datetime | None:
     if isinstance(moment, str):
         moment = datetime.fromisoformat(moment)
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-
-
-def working_folder(pipeline: dlt.Pipeline) -> Path:
-    return Path(pipeline.working_dir)
