@@ -1,0 +1,11 @@
+-- Grain: one row per venue of any source.
+select
+    venue_key,
+    source,
+    venue_id,
+    venue_name,
+    city,
+    region,
+    country,
+    case when capacity > 0 then capacity end as capacity
+from {{ ref('venues') }}

@@ -1,0 +1,71 @@
+-- Every key in a fact or mart is in its dimension, and dim_date has no gap a key could fall into.
+with dim_date as (select * from {{ ref('dim_date') }}),
+
+date_keys as (
+    select
+        'fact_tickets' as mart,
+        date_key
+    from {{ ref('fact_tickets') }}
+    union distinct
+    select
+        'fact_checkins' as mart,
+        date_key
+    from {{ ref('fact_checkins') }}
+    union distinct
+    select
+        'dim_event' as mart,
+        date_key
+    from {{ ref('dim_event') }}
+    union distinct
+    select
+        'daily_metrics' as mart,
+        date_key
+    from {{ ref('daily_metrics') }}
+),
+
+event_keys as (
+    select
+        'fact_tickets' as mart,
+        event_key
+    from {{ ref('fact_tickets') }}
+    union distinct
+    select
+        'fact_checkins' as mart,
+        event_key
+    from {{ ref('fact_checkins') }}
+    union distinct
+    select
+        'event_money' as mart,
+        event_key
+    from {{ ref('event_money') }}
+),
+
+dates as (
+    select
+        count(full_date) as days,
+        {{ dbt.datediff("min(full_date)", "max(full_date)", "day") }} + 1 as days_between
+    from dim_date
+)
+
+select
+    date_keys.mart,
+    'date_key' as key_name,
+    cast(date_keys.date_key as {{ dbt.type_string() }}) as key_value
+from date_keys
+left join dim_date on date_keys.date_key = dim_date.date_key
+where dim_date.date_key is null
+union all
+select
+    event_keys.mart,
+    'event_key' as key_name,
+    event_keys.event_key as key_value
+from event_keys
+left join {{ ref('dim_event') }} as dim_event on event_keys.event_key = dim_event.event_key
+where dim_event.event_key is null
+union all
+select
+    'dim_date' as mart,
+    'days' as key_name,
+    cast(days as {{ dbt.type_string() }}) as key_value
+from dates
+where days <> days_between
