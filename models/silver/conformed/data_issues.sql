@@ -1,14 +1,715 @@
--- Grain: one row per problem of a record, cell or object.
-with left_out as (select * from {{ ref('int_sheets__left_out') }})
+-- Grain: one row per problem of a record, a cell or an object. Everything here was found while building silver: rows of
+-- sources are read again only where they are few.
+{%- set text = dbt.type_string() %}
+{%- set cells = {
+    'artists': {'artist_id': {'created_at': 'created_date'}},
+    'venues': {'venue_id': {'capacity': 'capacity'}},
+    'events': {'event_id': {'event_date': 'event_date', 'ticket_price': 'ticket_price'}},
+    'customers': {'customer_id': {'created_at': 'created_date'}},
+    'refunds': {'refund_id': {'refund_amount': 'refund_amount', 'refunded_at': 'refunded_local'}},
+    'campaigns': {'campaign_id': {
+        'spend': 'spend_amount',
+        'impressions': 'impressions',
+        'clicks': 'clicks',
+        'conversions': 'conversions',
+        'start_date': 'start_date',
+        'end_date': 'end_date',
+    }},
+} %}
+with left_out as (select * from {{ ref('int_sheets__left_out') }}),
+
+rejects as (select * from {{ source('sheets', 'rejects') }}),
+
+tickets as (select * from {{ ref('tickets') }}),
+
+events as (select * from {{ ref('known_events') }}),
+
+attendees as (select * from {{ ref('stg_eventbrite__attendees') }}),
+
+online_orders as (select * from {{ ref('stg_eventbrite__orders') }}),
+
+classes as (select * from {{ ref('ticket_classes') }}),
+
+currencies as (select * from {{ ref('currencies') }}),
+
+sheet_tickets as (
+    select
+        file,
+        record,
+        line,
+        ticket_id,
+        event_id,
+        customer_id,
+        status,
+        price_paid_text,
+        purchase_datetime_text
+    from {{ ref('stg_sheets__tickets') }}
+),
+
+sheet_refunds as (
+    select
+        refunds.file,
+        refunds.line,
+        refunds.refund_id,
+        refunds.ticket_id,
+        refunds.refund_amount
+    from {{ ref('stg_sheets__refunds') }} as refunds
+    left join left_out
+        on
+            refunds.record = left_out.record
+            and refunds.file = left_out.file
+            and left_out.sheet = 'refunds'
+    where left_out.record is null
+),
+
+unknown_customers as (
+    select distinct tickets.customer_id
+    from tickets
+    left join {{ ref('stg_sheets__customers') }} as customers on tickets.customer_id = customers.customer_id
+    where tickets.source = 'sheets' and tickets.customer_id is not null and customers.customer_id is null
+),
+
+-- The sheet's tickets with any problem, each with its line.
+troubled as (
+    select
+        tickets.event_key,
+        tickets.status,
+        tickets.gross_amount,
+        tickets.refunds_amount,
+        tickets.sold_local,
+        unknown_customers.customer_id as unknown_customer_id,
+        sheet_tickets.file,
+        sheet_tickets.line,
+        sheet_tickets.ticket_id,
+        sheet_tickets.event_id,
+        sheet_tickets.status as status_text,
+        sheet_tickets.price_paid_text,
+        sheet_tickets.purchase_datetime_text
+    from tickets
+    left join unknown_customers on tickets.customer_id = unknown_customers.customer_id
+    inner join sheet_tickets
+        on
+            tickets.sheet_record = sheet_tickets.record
+            and tickets.ticket_id = sheet_tickets.ticket_id
+    where
+        tickets.source = 'sheets'
+        and (
+            tickets.has_issue
+            or tickets.status = 'unknown'
+            or tickets.refunds_amount > tickets.gross_amount
+            or (
+                tickets.status in ('refunded', 'cancelled')
+                and tickets.refunds_amount = 0
+                and tickets.gross_amount <> 0
+            )
+            or unknown_customers.customer_id is not null
+        )
+),
+
+ticket_problems as (
+    select
+        file,
+        line,
+        ticket_id,
+        'price_paid' as column_name,
+        price_paid_text as value,
+        case when price_paid_text is null then 'no price' else 'not a number' end as reason,
+        case when price_paid_text is null then 'flagged' else 'blanked' end as severity
+    from troubled
+    where price_paid_text is null or {{ try_number('price_paid_text') }} is null
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'purchase_datetime' as column_name,
+        purchase_datetime_text as value,
+        case when purchase_datetime_text is null then 'no date: on no day' else 'not an ISO date: on no day' end
+            as reason,
+        case when purchase_datetime_text is null then 'flagged' else 'blanked' end as severity
+    from troubled
+    where sold_local is null
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'event_id' as column_name,
+        event_id as value,
+        'no such event' as reason,
+        'flagged' as severity
+    from troubled
+    where event_key = 'sheets-unknown'
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'customer_id' as column_name,
+        unknown_customer_id as value,
+        'no such customer' as reason,
+        'flagged' as severity
+    from troubled
+    where unknown_customer_id is not null
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'status' as column_name,
+        status_text as value,
+        'unknown status: not valid, its money stays' as reason,
+        'flagged' as severity
+    from troubled
+    where status = 'unknown'
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'price_paid' as column_name,
+        cast(refunds_amount as {{ text }}) as value,
+        'refunded above its price' as reason,
+        'flagged' as severity
+    from troubled
+    where refunds_amount > gross_amount
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'status' as column_name,
+        status_text as value,
+        'no refund on record: its money stays' as reason,
+        'flagged' as severity
+    from troubled
+    where status in ('refunded', 'cancelled') and refunds_amount = 0 and gross_amount <> 0
+),
+
+{%- for sheet, by_key in cells.items() %}
+{%- for key, columns in by_key.items() %}
+
+{{ sheet }}_cells as (
+    {%- for column, typed in columns.items() %}
+    select
+        '{{ sheet }}' as table_name,
+        records.file,
+        records.line,
+        records.{{ key }} as record_key,
+        '{{ column }}' as column_name,
+        records.{{ column }}_text as value
+    from {{ ref('stg_sheets__' ~ sheet) }} as records
+    left join left_out
+        on
+            records.record = left_out.record
+            and records.file = left_out.file
+            and left_out.sheet = '{{ sheet }}'
+    where
+        records.{{ column }}_text is not null
+        and records.{{ typed }} is null
+        and left_out.record is null
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+{%- endfor %}
+{%- endfor %}
+
+blanked as (
+    {%- for sheet in cells %}
+    select * from {{ sheet }}_cells
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+    union all
+    select
+        'checkins' as table_name,
+        scans.file,
+        scans.line,
+        scans.checkin_id as record_key,
+        'scanned_at' as column_name,
+        scans.scanned_at_text as value
+    from {{ ref('checkins') }} as checkins
+    inner join {{ ref('stg_sheets__checkins') }} as scans on checkins.checkin_id = scans.checkin_id
+    where
+        checkins.source = 'sheets'
+        and checkins.checked_in_local is null
+        and scans.scanned_at_text is not null
+),
+
+orphans as (
+    select
+        source,
+        'events' as table_name,
+        event_id as record_key,
+        'artist_id' as column_name,
+        artist_id as value,
+        'no such artist' as reason
+    from events
+    where artist_id is not null and artist_key is null
+    union all
+    select
+        source,
+        'events' as table_name,
+        event_id as record_key,
+        'venue_id' as column_name,
+        venue_id as value,
+        'no such venue' as reason
+    from events
+    where venue_id is not null and venue_key is null
+    union all
+    select
+        checkins.source,
+        'checkins' as table_name,
+        checkins.checkin_id as record_key,
+        'ticket_id' as column_name,
+        scans.ticket_id as value,
+        'no such ticket' as reason
+    from {{ ref('checkins') }} as checkins
+    inner join {{ ref('stg_sheets__checkins') }} as scans on checkins.checkin_id = scans.checkin_id
+    where checkins.source = 'sheets' and checkins.ticket_key is null
+    union all
+    select
+        'sheets' as source,
+        'refunds' as table_name,
+        refunds.refund_id as record_key,
+        'ticket_id' as column_name,
+        sheet_refunds.ticket_id as value,
+        'no such ticket: its money stays' as reason
+    from {{ ref('refunds') }} as refunds
+    inner join sheet_refunds on refunds.refund_id = sheet_refunds.refund_id
+    where refunds.source = 'sheets' and refunds.ticket_key is null
+    union all
+    select
+        campaigns.source,
+        'campaigns' as table_name,
+        campaigns.campaign_id as record_key,
+        'event_id' as column_name,
+        sheet.event_id as value,
+        'no such event' as reason
+    from {{ ref('campaigns') }} as campaigns
+    inner join {{ ref('stg_sheets__campaigns') }} as sheet on campaigns.campaign_id = sheet.campaign_id
+    where campaigns.event_key = 'sheets-unknown'
+    union all
+    select
+        'eventbrite' as source,
+        'attendees' as table_name,
+        tickets.ticket_id as record_key,
+        'event_id' as column_name,
+        attendees.event_id as value,
+        'no such event' as reason
+    from tickets
+    inner join attendees on tickets.ticket_id = attendees.ticket_id
+    where tickets.source = 'eventbrite' and tickets.has_issue
+    union all
+    select
+        'eventbrite' as source,
+        'attendees' as table_name,
+        attendees.ticket_id as record_key,
+        'order_id' as column_name,
+        attendees.order_id as value,
+        'no such order' as reason
+    from attendees
+    left join online_orders on attendees.order_id = online_orders.order_id
+    where attendees.order_id is not null and online_orders.order_id is null
+    union all
+    select
+        'eventbrite' as source,
+        'attendees' as table_name,
+        attendees.ticket_id as record_key,
+        'ticket_class_id' as column_name,
+        attendees.ticket_class_id as value,
+        'no such ticket class: counted as an admission' as reason
+    from attendees
+    left join classes on attendees.ticket_class_id = classes.ticket_class_id
+    where attendees.ticket_class_id is not null and classes.ticket_class_id is null
+    union all
+    select
+        source,
+        'orders' as table_name,
+        order_id as record_key,
+        'event_id' as column_name,
+        cast(null as {{ text }}) as value,
+        'no such event' as reason
+    from {{ ref('orders') }}
+    where event_key = 'eventbrite-unknown'
+),
+
+unknown_words as (
+    select
+        'eventbrite' as source,
+        'attendees' as table_name,
+        attendees.ticket_id as record_key,
+        'status' as column_name,
+        attendees.status as value,
+        'unknown status: not valid, its money stays' as reason
+    from tickets
+    inner join attendees on tickets.ticket_id = attendees.ticket_id
+    where tickets.source = 'eventbrite' and tickets.status = 'unknown'
+    union all
+    select
+        'eventbrite' as source,
+        'orders' as table_name,
+        order_id as record_key,
+        'status' as column_name,
+        status as value,
+        'unknown status: counted as paid' as reason
+    from online_orders
+    where
+        status not in (
+            'placed', 'completed', 'started', 'pending', 'unpaid', 'abandoned',
+            'refunded', 'cancelled', 'canceled', 'deleted'
+        )
+    union all
+    select
+        'eventbrite' as source,
+        'ticket_classes' as table_name,
+        ticket_class_id as record_key,
+        'category' as column_name,
+        category as value,
+        'unknown category: counted as an admission' as reason
+    from {{ ref('stg_eventbrite__ticket_classes') }}
+    where category not in ('admission', 'add_on', 'donation')
+    union all
+    select
+        'eventbrite' as source,
+        'events' as table_name,
+        online.event_id as record_key,
+        'start.timezone' as column_name,
+        online.timezone as value,
+        'unknown time zone: taken as UTC' as reason
+    from {{ ref('stg_eventbrite__events') }} as online
+    inner join events on 'eventbrite-' || online.event_id = events.event_key
+    where online.timezone is not null and events.timezone is null
+    union all
+    select
+        source,
+        'events' as table_name,
+        event_id as record_key,
+        'status' as column_name,
+        status as value,
+        'unknown status: taken as not cancelled' as reason
+    from events
+    where
+        status not in (
+            'draft', 'planned', 'announced', 'scheduled', 'upcoming', 'confirmed', 'active', 'on sale', 'on_sale',
+            'onsale', 'live', 'sold out', 'sold_out', 'postponed', 'rescheduled', 'started', 'ended', 'past',
+            'completed', 'cancelled', 'canceled', 'deleted'
+        )
+),
+
+-- Money in a currency that is none, or not the event's.
+sums as (
+    select
+        source,
+        event_key,
+        currency,
+        count(*) as tickets,
+        sum(gross_amount) as gross_amount,
+        sum(refunds_amount) as refunds_amount
+    from tickets
+    group by source, event_key, currency
+),
+
+ranked as (
+    select
+        sums.source,
+        sums.event_key,
+        sums.currency,
+        currencies.exponent,
+        case when sums.gross_amount <> 0 or sums.refunds_amount <> 0 then 1 else 0 end as has_money,
+        coalesce(
+            events.currency,
+            first_value(sums.currency) over (
+                partition by sums.event_key
+                order by case when sums.currency is null then 1 else 0 end, sums.tickets desc, sums.currency
+            )
+        ) as event_currency
+    from sums
+    left join events on sums.event_key = events.event_key
+    left join currencies on sums.currency = currencies.currency
+),
+
+currency_problems as (
+    select
+        source,
+        'tickets' as table_name,
+        event_key as record_key,
+        'currency' as column_name,
+        currency as value,
+        case
+            when currency is null then 'money without a currency'
+            when exponent is null then 'no ISO 4217 currency: taken to have two decimals'
+            else 'not the currency of its event: in event_money, not in event_sales'
+        end as reason
+    from ranked
+    where
+        has_money = 1
+        and (currency is null or exponent is null or (event_currency is not null and currency <> event_currency))
+),
+
+first_versions as (
+    select * from {{ ref('stg_eventbrite__attendee_versions') }}
+    where is_first_paid
+),
+
+told as (
+    select distinct ticket_id from {{ ref('int_eventbrite__refunds') }}
+    where basis = 'request' and ticket_id is not null
+),
+
+money_problems as (
+    select
+        'attendees' as table_name,
+        attendees.ticket_id as record_key,
+        'costs.gross' as column_name,
+        cast(tickets.gross_amount as {{ text }}) as value,
+        'already refunded or cancelled when first seen, and no processed request says how much: money as seen' as reason
+    from attendees
+    inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
+    left join first_versions on attendees.ticket_id = first_versions.ticket_id
+    left join classes on tickets.ticket_class_key = classes.ticket_class_key
+    left join told on attendees.ticket_id = told.ticket_id
+    left join online_orders on attendees.order_id = online_orders.order_id
+    where
+        (attendees.is_refunded or attendees.is_cancelled or first_versions.is_refunded)
+        and not attendees.is_unpaid
+        and not coalesce(online_orders.is_unpaid, false)
+        and not coalesce(classes.is_free, false)
+        and told.ticket_id is null
+        and (
+            coalesce(first_versions.is_refunded, attendees.is_refunded)
+            or (
+                first_versions.ticket_id is null
+                and attendees.is_cancelled
+                and attendees.gross_minor = 0
+            )
+        )
+    union all
+    select
+        'attendees' as table_name,
+        attendees.ticket_id as record_key,
+        'costs.gross' as column_name,
+        cast(tickets.gross_amount as {{ text }}) as value,
+        'costs more today than when first seen: the higher price counts' as reason
+    from first_versions
+    inner join attendees on first_versions.ticket_id = attendees.ticket_id
+    inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
+    where attendees.gross_minor > first_versions.gross_minor and not attendees.is_unpaid
+    union all
+    select
+        'orders' as table_name,
+        order_id as record_key,
+        'costs.gross' as column_name,
+        cast(gross_amount as {{ text }}) as value,
+        'costs less than its attendees together: the attendees count' as reason
+    from {{ ref('int_eventbrite__order_balances') }}
+    where gross_amount < 0
+    union all
+    select
+        'orders' as table_name,
+        order_id as record_key,
+        'costs.gross' as column_name,
+        cast(refunds_amount as {{ text }}) as value,
+        'lowered less than its attendees together: the attendees count' as reason
+    from {{ ref('int_eventbrite__order_balances') }}
+    where gross_amount >= 0 and refunds_amount < 0
+),
+
+day_problems as (
+    select
+        source,
+        'tickets' as table_name,
+        ticket_id as record_key,
+        'sold_date' as column_name,
+        cast(sold_date as {{ text }}) as value
+    from tickets
+    where sold_date < cast('1990-01-01' as date) or sold_date > cast('2100-12-31' as date)
+    union all
+    select
+        source,
+        'events' as table_name,
+        event_id as record_key,
+        'event_date' as column_name,
+        cast(event_date as {{ text }}) as value
+    from events
+    where event_date < cast('1990-01-01' as date) or event_date > cast('2100-12-31' as date)
+    union all
+    select
+        source,
+        'refunds' as table_name,
+        refund_id as record_key,
+        'refunded_date' as column_name,
+        cast(refunded_date as {{ text }}) as value
+    from {{ ref('refunds') }}
+    where refunded_date < cast('1990-01-01' as date) or refunded_date > cast('2100-12-31' as date)
+    union all
+    select
+        source,
+        'checkins' as table_name,
+        checkin_id as record_key,
+        'checked_in_local' as column_name,
+        cast(checked_in_local as {{ text }}) as value
+    from {{ ref('checkins') }}
+    where
+        checked_in_local < cast('1990-01-01' as timestamp)
+        or checked_in_local >= cast('2101-01-01' as timestamp)
+),
+
+campaign_problems as (
+    select
+        campaign_id as record_key,
+        'end_date' as column_name,
+        cast(end_date as {{ text }}) as value,
+        'ends before it starts: no sale is inside it' as reason
+    from {{ ref('campaigns') }}
+    where end_date < start_date
+    union all
+    select
+        campaign_id as record_key,
+        'channel' as column_name,
+        channel_name as value,
+        'no channel: called unknown' as reason
+    from {{ ref('campaigns') }}
+    where channel = 'unknown' and {{ folded('channel_name') }} is null
+),
+
+unpaid_refunds as (
+    select
+        sheet_refunds.file,
+        sheet_refunds.line,
+        sheet_refunds.refund_id,
+        sheet_refunds.refund_amount
+    from sheet_refunds
+    inner join tickets on 'sheets-' || sheet_refunds.ticket_id = tickets.ticket_key
+    where tickets.status = 'unpaid'
+),
+
+undated_refunds as (
+    select
+        source,
+        refund_id,
+        amount
+    from {{ ref('refunds') }}
+    where refunded_date is null
+)
 
 select
     'sheets' as source,
     sheet as table_name,
     file,
     line,
+    cast(null as {{ text }}) as record_key,
+    cast(null as {{ text }}) as column_name,
+    cast(null as {{ text }}) as value,
+    reason,
+    'left_out' as severity
+from rejects
+union all
+select
+    'sheets' as source,
+    sheet as table_name,
+    file,
+    line,
     record_key,
-    cast(null as {{ dbt.type_string() }}) as column_name,
-    cast(null as {{ dbt.type_string() }}) as value,
+    cast(null as {{ text }}) as column_name,
+    cast(null as {{ text }}) as value,
     reason,
     'left_out' as severity
 from left_out
+union all
+select
+    'sheets' as source,
+    'tickets' as table_name,
+    file,
+    line,
+    ticket_id as record_key,
+    column_name,
+    value,
+    reason,
+    severity
+from ticket_problems
+union all
+select
+    'sheets' as source,
+    table_name,
+    file,
+    line,
+    record_key,
+    column_name,
+    value,
+    'not readable as what the column holds' as reason,
+    'blanked' as severity
+from blanked
+union all
+select
+    'sheets' as source,
+    'refunds' as table_name,
+    file,
+    line,
+    refund_id as record_key,
+    'refund_amount' as column_name,
+    cast(refund_amount as {{ text }}) as value,
+    'refund of a ticket that was never paid' as reason,
+    'left_out' as severity
+from unpaid_refunds
+{%- for problems in ['orphans', 'unknown_words', 'currency_problems'] %}
+union all
+select
+    source,
+    table_name,
+    cast(null as {{ text }}) as file,
+    cast(null as bigint) as line,
+    record_key,
+    column_name,
+    value,
+    reason,
+    'flagged' as severity
+from {{ problems }}
+{%- endfor %}
+union all
+select
+    'eventbrite' as source,
+    table_name,
+    cast(null as {{ text }}) as file,
+    cast(null as bigint) as line,
+    record_key,
+    column_name,
+    value,
+    reason,
+    'flagged' as severity
+from money_problems
+union all
+select
+    source,
+    table_name,
+    cast(null as {{ text }}) as file,
+    cast(null as bigint) as line,
+    record_key,
+    column_name,
+    value,
+    'outside 1990 to 2100' as reason,
+    'flagged' as severity
+from day_problems
+union all
+select
+    'sheets' as source,
+    'campaigns' as table_name,
+    cast(null as {{ text }}) as file,
+    cast(null as bigint) as line,
+    record_key,
+    column_name,
+    value,
+    reason,
+    'flagged' as severity
+from campaign_problems
+union all
+select
+    source,
+    'refunds' as table_name,
+    cast(null as {{ text }}) as file,
+    cast(null as bigint) as line,
+    refund_id as record_key,
+    'refunded_at' as column_name,
+    cast(amount as {{ text }}) as value,
+    'no date: on no day' as reason,
+    'flagged' as severity
+from undated_refunds

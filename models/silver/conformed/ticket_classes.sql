@@ -1,6 +1,11 @@
 -- Grain: one row per ticket class. Sheets have none.
 with classes as (select * from {{ ref('stg_eventbrite__ticket_classes') }}),
 
+series as (
+    select event_id from {{ ref('stg_eventbrite__events') }}
+    where is_series_parent
+),
+
 events as (select * from {{ ref('known_events') }}),
 
 currencies as (select * from {{ ref('currencies') }})
@@ -20,3 +25,6 @@ select
 from classes
 left join events on 'eventbrite-' || classes.event_id = events.event_key
 left join currencies on coalesce(classes.currency, events.currency) = currencies.currency
+left join series on classes.event_id = series.event_id
+-- A series parent sells nothing itself: its dates have classes of their own.
+where series.event_id is null

@@ -83,9 +83,7 @@ offline as (
         coalesce(sheet.currency, events.currency) as currency,
         sheet.price_paid,
         sheet_refunds.refunds_amount,
-        (sheet.price_paid is null and sheet.price_paid_text is not null)
-        or (sheet.purchased_local is null and sheet.purchase_datetime_text is not null)
-        or events.event_key is null as has_issue
+        sheet.price_paid is null or sheet.purchased_local is null or events.event_key is null as has_issue
     from sheet
     left join left_out
         on
