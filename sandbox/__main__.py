@@ -1,0 +1,300 @@
+"""`python -m sandbox`: the stand-ins that let everything be tried without an account or a network."""
+
+import json
+import os
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from boxoffice.errors import BoxofficeError
+
+STATE = Path(__file__).resolve().parent.parent / "warehouse" / "sandbox"
+ATTENDEES = 3000
+SEED = 2026
+PORT = 8900
+
+state_option = click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=STATE,
+    help="Folder that keeps the stand-in's memory, made when missing.  [default: warehouse/sandbox]",
+)
+attendees_option = click.option(
+    "--attendees",
+    type=click.IntRange(1),
+    default=ATTENDEES,
+    show_default=True,
+    help="Tickets in the account. Only a first start looks at it.",
+)
+seed_option = click.option(
+    "--seed",
+    type=int,
+    default=SEED,
+    show_default=True,
+    help="Another seed, another account; first start only.",
+)
+
+
+class Group(click.Group):
+    """Foreseeable trouble ends in its sentence and exit code 2, not in a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except BoxofficeError as error:
+            click.echo(str(error), err=True)
+            sys.exit(2)
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0 takes a free one."
+)
+@state_option
+@attendees_option
+@seed_option
+@click.pass_context
+def main(context: click.Context, port: int, state: Path, attendees: int, seed: int) -> None:
+    """Run a local Eventbrite that needs no account and no network.
+
+    Without a command it runs in the foreground until Ctrl-C, on invented data that is the same every time and
+    kept between runs. Point boxoffice at it with EVENTBRITE_API_URL and EVENTBRITE_TOKEN=sandbox.
+
+    \b
+    Examples:
+      python -m sandbox                      in the foreground, on port 8900
+      python -m sandbox serve --port 0       for programs: one JSON line, then quiet
+      python -m sandbox truth                what the marts must show
+      python -m sandbox reset                forget everything and begin anew
+
+    \b
+    While it runs, steer it with JSON at /control:
+      GET    /control/            time, counts, and every fault it knows
+      POST   /control/faults      {"do": "internal_error", "path": "/orders/", "after": 1, "times": 2}
+      POST   /control/clock       {"now": "2026-03-01T12:00:00Z"} or {"advance": 60} or {"now": null}
+      POST   /control/objects     {"attendees": [...], "delay": 15}; DELETE takes {"attendees": ["id"]}
+      POST   /control/objects/attendees/ID   {"checked_in": true}
+      POST   /control/settings    {"page_size": 2, "rate_limit": 100000}
+      POST   /control/evolve      {"days": 1}: a later day with new orders, refunds, check-ins
+      GET    /control/requests    every call so far; DELETE empties the list
+      GET    /control/truth       what the marts must show
+    """
+    if context.invoked_subcommand is None:
+        _foreground(state, port, attendees, seed)
+
+
+@main.command()
+@state_option
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one."
+)
+@attendees_option
+@seed_option
+@click.option("--rate-limit", type=click.IntRange(1), default=None, help="Calls an hour.  [default: 2000]")
+@click.option(
+    "--exit-with-parent/--stay",
+    default=None,
+    help="Stop when the starting program ends or closes our standard input.  [default: if stdin is a pipe]",
+)
+def serve(
+    state: Path,
+    port: int,
+    attendees: int,
+    seed: int,
+    rate_limit: int | None,
+    exit_with_parent: bool | None,
+) -> None:
+    """Serve for another program: print one JSON line with the addresses when ready, then stay quiet."""
+    if exit_with_parent is None:
+        exit_with_parent = _stdin_is_pipe()
+    _run(
+        state,
+        port,
+        attendees,
+        seed,
+        rate_limit=rate_limit,
+        exit_with_parent=exit_with_parent,
+        ready=lambda found: click.echo(json.dumps(found)),
+    )
+
+
+@main.command()
+@state_option
+@attendees_option
+@seed_option
+@click.option("--as-of", help="Moment of the marts, ISO 8601.  [default: BOXOFFICE_AS_OF, else now]")
+@click.option("--json", "as_json", is_flag=True, help="The whole truth as JSON.")
+def truth(state: Path, attendees: int, seed: int, as_of: str | None, as_json: bool) -> None:
+    """Print what the marts must show for the stand-in's account.
+
+    The figures are summed while each row is invented, never through SQL. Days let pass in the stand-in count.
+    Before a first start they are those of the account it would begin with.
+    """
+    text = as_of or os.environ.get("BOXOFFICE_AS_OF")
+    try:
+        moment = datetime.fromisoformat(text) if text else datetime.now(UTC)
+    except ValueError as error:
+        raise BoxofficeError(f"{text} is not a moment.", "Write it like 2026-03-01T12:00:00Z.") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    from sandbox.server import world_of
+    from sandbox.store import FILE, Store
+
+    if (state / FILE).exists():
+        store = Store(state, time.time)
+        found = world_of(store).truth_at(moment)
+        store.close()
+    else:
+        from sandbox.generator import generate
+
+        found = generate(seed, attendees=attendees).truth_at(moment)
+    if as_json:
+        click.echo(json.dumps(found, indent=2, default=str))
+    else:
+        _show(found)
+
+
+@main.command()
+@state_option
+@attendees_option
+@seed_option
+def reset(state: Path, attendees: int, seed: int) -> None:
+    """Forget orders, webhooks and days passed; begin anew with the generated account."""
+    from sandbox.server import fill
+    from sandbox.store import FILE, Store
+
+    if (state / FILE).exists():
+        try:
+            store = Store(state, time.time)
+        except BoxofficeError:
+            # Of another version, or no database: what cannot be read cannot be emptied either.
+            for suffix in ("", "-wal", "-shm"):
+                (state / f"{FILE}{suffix}").unlink(missing_ok=True)
+            store = Store(state, time.time)
+    else:
+        store = Store(state, time.time)
+    fill(store, seed=seed, attendees=attendees)
+    store.close()
+    click.echo(f"The sandbox begins anew, with {attendees:,} tickets.")
+
+
+def _run(
+    state: Path,
+    port: int,
+    attendees: int,
+    seed: int,
+    *,
+    ready: Callable[[dict[str, str]], None],
+    rate_limit: int | None = None,
+    exit_with_parent: bool = False,
+) -> None:
+    """Serve until told to stop. Raises BoxofficeError when the port is taken or the memory unreadable."""
+    from sandbox.server import Clock, Server, addresses, fill, listening_on
+    from sandbox.store import Store
+
+    try:
+        listener = listening_on(port)
+    except OSError as error:
+        raise BoxofficeError(
+            f"Port {port} is taken.", "Is the sandbox running already? `--port 0` takes a free one."
+        ) from error
+    clock = Clock()
+    store = Store(state, clock)
+    if store.recall("seed") is None:
+        fill(store, seed=seed, attendees=attendees)
+    server = Server(store, clock, lambda: ready(addresses(listener.getsockname()[1])))
+    if rate_limit is not None:
+        server.gate.limit = rate_limit
+    if exit_with_parent:
+        _watch_parent(lambda: setattr(server, "should_exit", True))
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        listener.close()
+        store.close()
+
+
+def _stdin_is_pipe() -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(0).st_mode)
+    except OSError:
+        return False
+
+
+def _watch_parent(stop: Callable[[], None]) -> None:
+    """Call `stop` when the parent is gone: its end of our stdin closes, or another process adopts us."""
+    parent = os.getppid()
+
+    def adopted() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        stop()
+
+    def closed() -> None:
+        while os.read(0, 4096):
+            pass
+        stop()
+
+    watchers = [adopted, closed] if _stdin_is_pipe() else [adopted]
+    for watcher in watchers:
+        threading.Thread(target=watcher, daemon=True).start()
+
+
+def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
+    from rich.console import Console
+    from rich.panel import Panel
+
+    console = Console()
+
+    def banner(found: dict[str, str]) -> None:
+        lines = [
+            "A local Eventbrite with invented data is running.",
+            "",
+            f"API       {found['eventbrite']}/",
+            "Token     sandbox",
+            f"Control   {found['control']}/",
+            f"Memory    {state}",
+            "",
+            "Try it in another terminal:",
+            f'  curl -H "Authorization: Bearer sandbox" {found["eventbrite"]}/users/me/organizations/',
+            "Or let boxoffice read it:",
+            f"  EVENTBRITE_API_URL={found['eventbrite']} EVENTBRITE_TOKEN=sandbox make run",
+            "",
+            "Ctrl-C stops it. What changed is kept; `python -m sandbox reset` begins anew.",
+        ]
+        console.print(Panel("\n".join(lines), title="boxoffice sandbox", expand=False), soft_wrap=True)
+
+    _run(state, port, attendees, seed, ready=banner)
+    console.print("Stopped.")
+
+
+def _show(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    columns = ("tickets_sold", "attendance", "gross_revenue", "refunds_amount", "net_revenue")
+    table = Table(title=f"What event_performance must show as of {found['as_of']}")
+    table.add_column("event")
+    table.add_column("currency")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for facts in found["events"].values():
+        table.add_row(
+            str(facts["event_name"]),
+            str(facts["currency"] or ""),
+            *("" if facts.get(c) is None else str(facts[c]) for c in columns),
+        )
+    Console().print(table)
+    click.echo("`--json` prints everything: days, campaigns, channels.")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m sandbox")

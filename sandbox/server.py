@@ -1,0 +1,642 @@
+"""The stand-in's server: the API under /v3 and, beside it, /control to steer, disturb and question it."""
+
+import asyncio
+import contextlib
+import logging
+import re
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, no_path
+from sandbox.store import KINDS, VERSION, Json, Store, split_questions
+
+if TYPE_CHECKING:
+    from sandbox.generator import World
+
+TOKEN = "sandbox"  # noqa: S105
+TOKENS = {TOKEN: "private", "sandbox-public": "public"}
+RATE_LIMIT = 2000  # calls an hour
+WINDOW = 3600  # seconds
+LOG_LENGTH = 100_000
+BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+# What each fault does, and how many calls it hits when `times` is not given (None: every one).
+FAULTS: dict[str, tuple[str, int | None]] = {
+    "answer": ("status, error, description, body (text or JSON) and headers of your choice", 1),
+    "internal_error": ("500 INTERNAL_ERROR", 1),
+    "expansion_failed": ("500 EXPANSION_FAILED on calls with expand", 1),
+    "bad_gateway": ("502 with an HTML page", 1),
+    "rate_limit": ("429 HIT_RATE_LIMIT; `reset` seconds in x-rate-limit (3575)", 1),
+    "drop": ("close the connection, having done nothing", 1),
+    "apply_then_drop": ("do as asked, then close the connection without an answer", 1),
+    "cut": ("send half of the answer, then close the connection", 1),
+    "slow": ("wait `ms` milliseconds, then answer", 1),
+    "expired_cursor": ("400 BAD_CONTINUATION_TOKEN on calls with continuation", 1),
+    "forbid": ("403 NOT_AUTHORIZED", None),
+    "revoke": ("401 INVALID_AUTH: the token is revoked; `after` says when", None),
+    "last_continuation": ("`value` present, absent or null: continuation on the last page", None),
+    "omit": ("`keys` of the pagination that stay away", None),
+    "page_rows": ("`rows`: lengths of the pages, in turn; nothing is lost", None),
+    "shift": ("`rows` by which pages after the first have moved: 1 skips one, -1 repeats one", None),
+    "apply": ("after the answer is made, `put` and `delete` objects: rows move between pages", 1),
+}
+TWISTS = ("last_continuation", "omit", "page_rows", "shift")
+
+
+class Clock:
+    """Seconds since 1970: the real ones, or those of a hand-set clock that stands still."""
+
+    def __init__(self) -> None:
+        self.fixed: float | None = None
+
+    def __call__(self) -> float:
+        return time.time() if self.fixed is None else self.fixed
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self(), UTC)
+
+
+@dataclass
+class Fault:
+    """Hits calls whose path (after /v3), method and query match: skips `after` of them, then hits `times`."""
+
+    do: str
+    path: str = ""
+    method: str | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    after: int = 0
+    times: int | None = None
+    more: Json = field(default_factory=dict)
+    seen: int = 0
+    hits: int = 0
+
+    @classmethod
+    def of(cls, wish: Json) -> "Fault":
+        """Raises ValueError with a sentence when the wish makes no sense."""
+        rest = dict(wish)
+        do = rest.pop("do", None)
+        if do not in FAULTS:
+            raise ValueError(f"do is {do!r}, and must be one of {', '.join(FAULTS)}.")
+        fault = cls(do, rest.pop("path", ""), rest.pop("method", None), rest.pop("query", {}))
+        fault.after = int(rest.pop("after", 0))
+        times = rest.pop("times", FAULTS[do][1])
+        fault.times = None if times is None else int(times)
+        fault.more = rest
+        re.compile(fault.path)
+        return fault
+
+    def strikes(self, method: str, path: str, query: dict[str, str]) -> bool:
+        if self.times is not None and self.hits >= self.times:
+            return False
+        if self.method not in (None, method) or not re.search(self.path, path):
+            return False
+        if any(query.get(name) != value for name, value in self.query.items()):
+            return False
+        if (self.do == "expired_cursor" and "continuation" not in query) or (
+            self.do == "expansion_failed" and "expand" not in query
+        ):
+            return False
+        self.seen += 1
+        if self.seen <= self.after:
+            return False
+        self.hits += 1
+        return True
+
+    def as_json(self) -> Json:
+        return {
+            "do": self.do,
+            "path": self.path,
+            "method": self.method,
+            "query": self.query,
+            "after": self.after,
+            "times": self.times,
+            "seen": self.seen,
+            "hits": self.hits,
+            **self.more,
+        }
+
+
+class Gate:
+    """Stands before the API: logs each call, works the faults, checks token and rate."""
+
+    def __init__(self, app: ASGIApp, store: Store, clock: Clock) -> None:
+        self.app, self.store, self.clock = app, store, clock
+        self.faults: list[Fault] = []
+        self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
+        self.tokens = dict(TOKENS)
+        self.limit = RATE_LIMIT
+        self.used: dict[str, tuple[float, int]] = {}  # token -> start of its window, calls in it
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        path: str = scope["path"].removeprefix("/v3")
+        method: str = scope["method"]
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        url_token = query.pop("token", None)
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        entry: Json = {
+            "at": self.clock(),
+            "method": method,
+            "path": path,
+            "query": query,
+            "status": None,
+        }
+        self.log.append(entry)
+        struck = [fault for fault in self.faults if fault.strikes(method, path, query)]
+        if struck:
+            entry["faults"] = [fault.do for fault in struck]
+        for fault in struck:
+            if fault.do == "slow":
+                await asyncio.sleep(fault.more.get("ms", 1000) / 1000)
+        if any(fault.do == "drop" for fault in struck):
+            await drop(send)
+            return
+        self.store.refresh()
+        scope["sandbox.twist"] = {
+            fault.do: fault.more.get(
+                {"last_continuation": "value", "omit": "keys"}.get(fault.do, "rows"), "present"
+            )
+            for fault in struck
+            if fault.do in TWISTS
+        }
+        scope["sandbox.twist"]["omit"] = scope["sandbox.twist"].get("omit", ())
+        rate: list[tuple[bytes, bytes]] = []
+        answer: ASGIApp = self.app
+        try:
+            if not path.endswith("/"):
+                moved = ApiError(301, "PERMANENTLY_MOVED", "The path you requested has moved.").answer()
+                tail = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+                moved.headers["location"] = f"{scope['path']}/{tail}"
+                answer = moved
+            else:
+                planned = next(filter(None, map(self.planned, struck)), None)
+                token = self.token(headers, url_token, struck)
+                rate.append((b"x-rate-limit", self.count(token).encode()))
+                answer = planned or self.app
+                scope["sandbox.token"] = self.tokens[token]
+                scope["sandbox.switches"] = self.switches(headers)
+        except ApiError as error:
+            answer = error.answer()
+        long_reset = next((fault for fault in struck if fault.do == "rate_limit"), None)
+        if long_reset is not None:
+            reset = int(long_reset.more.get("reset", 3575))
+            text = f"token:{self.spoken(headers, url_token)} {self.limit}/{self.limit} reset={reset}s"
+            rate = [(b"x-rate-limit", text.encode())]
+        ending = next((fault.do for fault in struck if fault.do in ("apply_then_drop", "cut")), None)
+
+        async def respond(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+                message["headers"] = [*message.get("headers", ()), *rate]
+            if ending == "apply_then_drop":
+                return
+            if ending == "cut" and message["type"] == "http.response.body":
+                message = {**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True}
+            await send(message)
+
+        await answer(scope, receive, respond)
+        for fault in struck:
+            if fault.do == "apply":
+                self.store.put(sorted_out(fault.more.get("put", {})))
+                self.store.delete(fault.more.get("delete", {}))
+        if ending is not None:
+            entry["status"] = None
+            await drop(send)
+
+    def planned(self, fault: Fault) -> Response | None:
+        """The answer a fault gives in place of the API."""
+        more = fault.more
+        if fault.do == "answer":
+            status = int(more.get("status", 500))
+            body = more.get("body")
+            if body is None:
+                error = ApiError(
+                    status, more.get("error", "INTERNAL_ERROR"), more.get("description", "Told to fail.")
+                )
+                answer = error.answer()
+            elif isinstance(body, str):
+                answer = Response(body, status, media_type="text/html")
+            else:
+                answer = Response(orjson.dumps(body), status, media_type="application/json")
+            answer.headers.update(more.get("headers", {}))
+            return answer
+        if fault.do == "bad_gateway":
+            return Response(BAD_GATEWAY, 502, media_type="text/html")
+        errors = {
+            "internal_error": (500, "INTERNAL_ERROR", "Unhandled error in server"),
+            "expansion_failed": (500, "EXPANSION_FAILED", "An error occurred while processing expansions."),
+            "rate_limit": (429, "HIT_RATE_LIMIT", "Your token has reached its hourly rate limit."),
+            "expired_cursor": (
+                400,
+                "BAD_CONTINUATION_TOKEN",
+                "The continuation token you supplied has expired.",
+            ),
+            "forbid": (403, "NOT_AUTHORIZED", "You do not have access to the resource you requested."),
+        }
+        return ApiError(*errors[fault.do]).answer() if fault.do in errors else None
+
+    @staticmethod
+    def spoken(headers: dict[str, str], url_token: str | None) -> str:
+        return headers.get("authorization", "").partition(" ")[2].strip() or url_token or ""
+
+    def token(self, headers: dict[str, str], url_token: str | None, struck: list[Fault]) -> str:
+        """The caller's token. Raises ApiError for a missing, malformed, unknown or revoked one."""
+        header = headers.get("authorization")
+        if header is not None:
+            scheme, _, token = header.partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
+                raise ApiError(400, "INVALID_AUTH_HEADER", "The Authorization header is malformed.")
+        elif not url_token:
+            raise ApiError(401, "NO_AUTH", "An OAuth token is required for all requests.")
+        token = self.spoken(headers, url_token)
+        if token not in self.tokens or any(fault.do == "revoke" for fault in struck):
+            raise ApiError(401, "INVALID_AUTH", "The OAuth token you provided was invalid.")
+        return token
+
+    def count(self, token: str) -> str:
+        """One more call of this token; the text of x-rate-limit. Raises ApiError above the limit."""
+        now = self.clock()
+        start, used = self.used.get(token, (now, 0))
+        if now >= start + WINDOW:
+            start, used = now, 0
+        used += 1
+        self.used[token] = (start, min(used, self.limit))
+        text = f"token:{token} {min(used, self.limit)}/{self.limit} reset={int(start + WINDOW - now)}s"
+        if used > self.limit:
+            raise LimitReached(text)
+        return text
+
+    @staticmethod
+    def switches(headers: dict[str, str]) -> tuple[str, ...]:
+        on, off = (
+            tuple(filter(None, map(str.strip, headers.get(f"eb-api-switches-{word}", "").split(","))))
+            for word in ("enabled", "disabled")
+        )
+        if not {*on, *off} <= set(SWITCHES):
+            raise ApiError(400, "BAD_REQUEST", "An API switch you named does not exist.")
+        if {*on} & {*off}:
+            raise ApiError(409, "REQUEST_CONFLICT", "An API switch is both enabled and disabled.")
+        return on
+
+
+class LimitReached(ApiError):
+    def __init__(self, text: str) -> None:
+        super().__init__(429, "HIT_RATE_LIMIT", "Your token has reached its hourly rate limit.")
+        self.text = text
+
+    def answer(self) -> Response:
+        response = super().answer()
+        response.headers["x-rate-limit"] = self.text
+        return response
+
+
+async def drop(send: Send) -> None:
+    """Close the client's connection at once. Uvicorn hands `send` as a method of the call it serves."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError("This server offers no way to drop a connection.")
+    transport.abort()
+    await asyncio.sleep(0)  # lets the server notice
+    await asyncio.sleep(0)
+
+
+def sorted_out(objects: dict[str, list[Json]]) -> dict[str, list[Json]]:
+    """Questions by a word are kept apart from those by a number."""
+    if "questions" not in objects:
+        return objects
+    rest = {kind: items for kind, items in objects.items() if kind != "questions"}
+    split = split_questions(objects["questions"])
+    split["canned_questions"] = [*split["canned_questions"], *rest.pop("canned_questions", [])]
+    return rest | split
+
+
+def as_wire(objects: dict[str, list[Json]], owners: dict[str, dict[str, str]]) -> dict[str, list[Json]]:
+    """A generated world's objects, each with the organization its own shape does not tell."""
+    owned = {
+        kind: [
+            {**item, "organization_id": owners.get(kind, {}).get(item["id"])}
+            if kind in owners and "organization_id" not in item
+            else item
+            for item in items
+        ]
+        for kind, items in objects.items()
+    }
+    return sorted_out(owned)
+
+
+def fill(store: Store, *, seed: int, attendees: int) -> None:
+    """Begin anew with a generated account."""
+    from sandbox.generator import generate
+
+    world = generate(seed, attendees=attendees)
+    store.clear()
+    store.put(as_wire(world.objects, world.owners))
+    store.remember("seed", seed)
+    store.remember("attendees", attendees)
+    store.remember("days", [])
+    store.remember("version", VERSION)
+
+
+def world_of(store: Store) -> "World":
+    """The generated account with every day that has passed in it since."""
+    from sandbox.generator import evolve, generate
+
+    world = generate(store.recall("seed"), attendees=store.recall("attendees"))
+    for day in store.recall("days", []):
+        evolve(world, day["seed"], days=day["days"])
+    return world
+
+
+def evolve_store(store: Store, *, days: int = 1, seed: int | None = None) -> Json:
+    """Let days pass in the account. Returns how many objects of each kind changed and vanished."""
+    from sandbox.generator import evolve
+
+    world = world_of(store)
+    passed = store.recall("days", [])
+    seed = seed if seed is not None else store.recall("seed") + len(passed) + 1
+    changes = evolve(world, seed, days=days)
+    store.put(as_wire(changes.changed, world.owners))
+    store.delete(changes.vanished)
+    store.remember("days", [*passed, {"seed": seed, "days": days}])
+    return {
+        "as_of": changes.as_of.isoformat(),
+        "changed": {kind: len(items) for kind, items in changes.changed.items() if items},
+        "vanished": {kind: len(items) for kind, items in changes.vanished.items() if items},
+    }
+
+
+class Control:
+    """What tests and people steer the stand-in with: JSON in, JSON out, no token."""
+
+    def __init__(self, store: Store, clock: Clock, api: Eventbrite, gate: Gate) -> None:
+        self.store, self.clock, self.api, self.gate = store, clock, api, gate
+        self.app = Starlette(
+            routes=[
+                Route("/", self.guarded(self.about)),
+                Route("/requests", self.guarded(self.requests), methods=["GET", "DELETE"]),
+                Route("/faults", self.guarded(self.faults), methods=["GET", "POST", "DELETE"]),
+                Route("/clock", self.guarded(self.set_clock), methods=["GET", "POST"]),
+                Route("/settings", self.guarded(self.settings), methods=["GET", "POST"]),
+                Route("/objects", self.guarded(self.objects), methods=["POST", "DELETE"]),
+                Route("/objects/{kind}/{id:path}", self.guarded(self.object), methods=["GET", "POST"]),
+                Route("/evolve", self.guarded(self.evolve), methods=["POST"]),
+                Route("/truth", self.guarded(self.truth)),
+            ]
+        )
+
+    def guarded(self, work: Callable[[Request, Any], Any]) -> Callable[[Request], Any]:
+        async def answer(request: Request) -> Response:
+            status = 200
+            try:
+                body = await request.body()
+                found = work(request, orjson.loads(body) if body else {})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                status, found = 400, {"problem": str(error).strip("'\"")}
+            except LookupError as error:
+                status, found = 404, {"problem": str(error)}
+            return Response(orjson.dumps(found, default=str), status, media_type="application/json")
+
+        return answer
+
+    def about(self, request: Request, wish: Json) -> Json:
+        return {
+            "now": self.clock.now().isoformat(),
+            "seed": self.store.recall("seed"),
+            "days": len(self.store.recall("days", [])),
+            "objects": self.store.counts(),
+            "faults": {name: text for name, (text, _) in FAULTS.items()},
+        }
+
+    def requests(self, request: Request, wish: Json) -> Json:
+        found = list(self.gate.log)
+        if request.method == "DELETE":
+            self.gate.log.clear()
+        return {"count": len(found), "requests": found}
+
+    def faults(self, request: Request, wish: Any) -> Json:
+        if request.method == "POST":
+            self.gate.faults += [Fault.of(one) for one in (wish if isinstance(wish, list) else [wish])]
+        if request.method == "DELETE":
+            self.gate.faults.clear()
+        return {"faults": [fault.as_json() for fault in self.gate.faults]}
+
+    def set_clock(self, request: Request, wish: Json) -> Json:
+        """`now` an ISO moment, or null for the real time; `advance` seconds."""
+        if "now" in wish:
+            text = wish["now"]
+            moment = None if text is None else datetime.fromisoformat(text)
+            if moment is not None and moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            self.clock.fixed = None if moment is None else moment.timestamp()
+        if "advance" in wish:
+            self.clock.fixed = self.clock() + float(wish["advance"])
+        return {"now": self.clock.now().isoformat(), "is_fixed": self.clock.fixed is not None}
+
+    def settings(self, request: Request, wish: Json) -> Json:
+        unknown = set(wish) - {"page_size", "rate_limit", "tokens"}
+        if unknown:
+            raise ValueError(f"no such setting: {', '.join(sorted(unknown))}")
+        if "page_size" in wish:
+            self.api.page_size = int(wish["page_size"])
+        if "rate_limit" in wish:
+            self.gate.limit = int(wish["rate_limit"])
+            self.gate.used.clear()
+        if "tokens" in wish:
+            if not set(wish["tokens"].values()) <= {"private", "public"}:
+                raise ValueError("a token is private or public")
+            self.gate.tokens = dict(wish["tokens"])
+        return {
+            "page_size": self.api.page_size,
+            "rate_limit": self.gate.limit,
+            "tokens": len(self.gate.tokens),
+        }
+
+    def objects(self, request: Request, wish: Json) -> Json:
+        if request.method == "DELETE":
+            return {"deleted": self.store.delete(wish)}
+        delay = float(wish.pop("delay", 0))
+        objects = sorted_out(wish)
+        self.store.put(objects, delay=delay)
+        return {"put": sum(len(items) for items in objects.values())}
+
+    def object(self, request: Request, wish: Json) -> Json:
+        """Read one object whole; or set some of its keys, which moves `changed` to the clock's time."""
+        kind, identity = request.path_params["kind"], request.path_params["id"]
+        if kind not in KINDS:
+            raise KeyError(f"no such kind: {kind}")
+        found = self.store.whole(kind, identity)
+        if found is None:
+            raise LookupError(f"no such object: {kind} {identity}")
+        if request.method == "POST":
+            delay = float(wish.pop("delay", 0))
+            if "changed" in found:
+                wish.setdefault("changed", self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+            found |= wish
+            self.store.put({kind: [found]}, delay=delay)
+        return found
+
+    def evolve(self, request: Request, wish: Json) -> Json:
+        return evolve_store(self.store, days=int(wish.get("days", 1)), seed=wish.get("seed"))
+
+    def truth(self, request: Request, wish: Json) -> Json:
+        text = request.query_params.get("as_of")
+        as_of = datetime.fromisoformat(text) if text else self.clock.now()
+        return world_of(self.store).truth_at(as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC))
+
+
+def application(store: Store, clock: Clock) -> tuple[Starlette, Gate]:
+    api = Eventbrite(store, clock.now)
+    gate = Gate(api.app, store, clock)
+    control = Control(store, clock, api, gate)
+
+    async def elsewhere(request: Request, error: Exception) -> Response:
+        return no_path().answer()
+
+    routes = [Route("/v3/{path:path}", gate), Mount("/control", control.app)]
+    return Starlette(routes=routes, exception_handlers={404: elsewhere}), gate
+
+
+class Server(uvicorn.Server):
+    """Uvicorn on a socket of ours; `ready` is called once it answers."""
+
+    def __init__(self, store: Store, clock: Clock, ready: Callable[[], None] = lambda: None) -> None:
+        self.gate: Gate
+        app, self.gate = application(store, clock)
+        logging.getLogger("uvicorn.error").disabled = True  # dropped connections are made on purpose
+        super().__init__(
+            uvicorn.Config(
+                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            )
+        )
+        self.ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready()
+
+
+def listening_on(port: int) -> socket.socket:
+    """A socket on loopback; port 0 takes a free one. Raises OSError when the port is taken."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def addresses(port: int) -> dict[str, str]:
+    return {"eventbrite": f"http://127.0.0.1:{port}/v3", "control": f"http://127.0.0.1:{port}/control"}
+
+
+class StandIn:
+    """A running stand-in and short ways to its control endpoint. All over HTTP, like any other client."""
+
+    def __init__(self, port: int) -> None:
+        import requests
+
+        self.eventbrite, self.control = addresses(port)["eventbrite"], addresses(port)["control"]
+        self.token = TOKEN
+        self._session = requests.Session()
+
+    def call(self, method: str, path: str, wish: Any = None) -> Any:
+        """Raises ValueError with the server's sentence when it refuses."""
+        body = None if wish is None else orjson.dumps(wish)
+        answer = self._session.request(method, f"{self.control}{path}", data=body, timeout=60)
+        found = orjson.loads(answer.content)
+        if answer.status_code >= 400:
+            raise ValueError(found.get("problem") or found)
+        return found
+
+    def put(self, *, delay: float = 0, **objects: list[Json]) -> None:
+        """`put(attendees=[…])` adds or replaces; with `delay` reads stay stale for that many seconds."""
+        self.call("POST", "/objects", {**objects, "delay": delay})
+
+    def change(self, kind: str, identity: str, **values: Any) -> Json:
+        """Set keys of one object; `changed` moves to the stand-in's time unless given."""
+        found: Json = self.call("POST", f"/objects/{kind}/{identity}", values)
+        return found
+
+    def delete(self, kind: str, *ids: str) -> None:
+        self.call("DELETE", "/objects", {kind: list(ids)})
+
+    def fault(self, do: str, **details: Any) -> None:
+        """See FAULTS; `path` is a regular expression, `after` calls pass first, `times` are hit."""
+        self.call("POST", "/faults", {"do": do, **details})
+
+    def clear_faults(self) -> None:
+        self.call("DELETE", "/faults")
+
+    def set_clock(self, now: str | None) -> None:
+        self.call("POST", "/clock", {"now": now})
+
+    def advance(self, seconds: float) -> None:
+        self.call("POST", "/clock", {"advance": seconds})
+
+    def settings(self, **settings: Any) -> None:
+        self.call("POST", "/settings", settings)
+
+    def requests(self) -> list[Json]:
+        found: list[Json] = self.call("GET", "/requests")["requests"]
+        return found
+
+    def forget_requests(self) -> None:
+        self.call("DELETE", "/requests")
+
+    def close(self) -> None:
+        self._session.close()
+
+
+@contextlib.contextmanager
+def running(
+    state: Path | None = None,
+    objects: dict[str, list[Json]] | None = None,
+    *,
+    owners: dict[str, dict[str, str]] | None = None,
+    port: int = 0,
+) -> Iterator[StandIn]:
+    """A stand-in inside this process, on a thread of its own, for the length of a `with`.
+
+    `objects` by kind are put into it first; `state` None keeps them in memory only.
+    """
+    clock = Clock()
+    store = Store(state, clock)
+    if objects is not None:
+        store.put(as_wire(objects, owners or {}))
+    listener = listening_on(port)
+    is_ready = threading.Event()
+    server = Server(store, clock, is_ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    stand_in = None
+    try:
+        if not is_ready.wait(10):
+            raise RuntimeError("The stand-in did not start.")
+        stand_in = StandIn(listener.getsockname()[1])
+        yield stand_in
+    finally:
+        if stand_in is not None:
+            stand_in.close()
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        store.close()
