@@ -39,7 +39,7 @@ RECONCILE_AFTER = timedelta(days=7)
 DETAILS_AFTER = timedelta(days=1)
 
 THREADS = 6
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 500
 NAMED_FAILURES = 3
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -126,6 +126,8 @@ def load(
     # Pages hold people; what a killed run left of them goes first.
     folder = settings.dlt_dir / f"{SOURCE}_pages"
     shutil.rmtree(folder, ignore_errors=True)
+    # Arrow's own allocator keeps what every thread once used.
+    pa.set_memory_pool(pa.system_memory_pool())
     told = _Told(progress)
     client = Client(
         settings.eventbrite_api_url,
@@ -529,6 +531,7 @@ class _Pull:
             assert connection is not None
             # Payloads are wide: more threads only hold more of them at once.
             connection.execute("set threads = 1")
+            connection.execute(f"set memory_limit = '{landing.UPSERT_MEMORY}'")
             for table in COLUMNS:
                 stages = [stage for each in complete for stage in each.stages if stage.table == table]
                 compared = _Compared(connection, self._folder, table, stages, self._as_of)
@@ -547,10 +550,12 @@ class _Pull:
                 )
         if any(new.values()):
             resources = [
-                landing.table(
+                landing.upsert(
                     table,
-                    _batches(self._folder / f"{table}.parquet"),
-                    primary_key=KEYS.get(table, ("id", "payload_hash")),
+                    self._folder / f"{table}.parquet",
+                    TABLES[table],
+                    rows,
+                    KEYS.get(table, ("id", "payload_hash")),
                 )
                 for table, rows in new.items()
                 if rows
@@ -559,7 +564,10 @@ class _Pull:
         reached = self._reached(complete, seen)
         if reached:
             rows = pa.Table.from_pylist(reached, schema=TABLES["listings"])
-            listings = landing.table("listings", [rows], primary_key=("organization_id", "listing"))
+            path = self._folder / "listings.parquet"
+            pq.write_table(rows, path)
+            keys = ("organization_id", "listing")
+            listings = landing.upsert("listings", path, TABLES["listings"], rows.num_rows, keys)
             landing.land(pipeline, self._settings, listings)
         self._name_rejected(results)
         return results
@@ -761,26 +769,28 @@ class _Compared:
         )
         if self._table not in VERSIONED:
             return {self._table: written}
-        # The replaced version is there too unless a run was killed between the two tables.
         history = f"{self._table}_history"
+        kept = f"{landing.schema_of(SOURCE)}.{history}"
         columns = ", ".join(TABLES[history].names)
+        self._connection.execute(
+            f"""
+            create or replace temp table version as
+            select id, payload_hash, min(seq) as seq from stage
+            anti join {kept} as kept using (id, payload_hash)
+            where not is_lean or seq in (select seq from fresh)
+            group by id, payload_hash
+            """
+        )
+        # The version about to be replaced is kept already, unless a run was killed between the two tables.
         versions = self._copy(
             history,
             f"""
-            select {columns} from (
-                select *, row_number() over (partition by id, payload_hash order by seq) as place
-                from (
-                    select id, changed, payload_hash, payload, landed_at, seq from stage
-                    where not is_lean or seq in (select seq from fresh)
-                    union all
-                    select held.id, held.changed, held.payload_hash, held.payload, held.landed_at, -1
-                    from {self._held} as held
-                    semi join fresh as latest on {self._same}
-                )
-            ) as version
-            anti join {landing.schema_of(SOURCE)}.{history} as kept
-                on kept.id = version.id and kept.payload_hash = version.payload_hash
-            where place = 1
+            select {columns} from stage semi join version using (seq)
+            union all
+            select {columns} from {self._held} as held
+            semi join fresh as latest on {self._same}
+            anti join version using (id, payload_hash)
+            anti join {kept} as kept using (id, payload_hash)
             """,
         )
         return {self._table: written, history: versions}
@@ -798,12 +808,6 @@ class _Compared:
         path = str(self._folder / f"{table}.parquet").replace("'", "''")
         statement = f"copy ({query}) to '{path}' (format parquet, row_group_size 10000)"
         return int(self._connection.execute(statement).fetchall()[0][0])
-
-
-def _batches(path: Path) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=10_000):
-            yield pa.Table.from_batches([batch])
 
 
 def _held_listings(settings: Settings) -> dict[tuple[str, str], _Held]:

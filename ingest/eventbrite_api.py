@@ -341,6 +341,10 @@ class Client:
         if session is None:
             session = self._local.session = requests.Session()
             session.headers["Accept"] = "application/json"
+            # Proxies and certificates of the environment, looked up once instead of with every page.
+            found = session.merge_environment_settings(self._url, {}, None, None, None)
+            session.proxies, session.verify = found["proxies"], found["verify"]
+            session.trust_env = False
             self._sessions.append(session)
         return session
 

@@ -35,6 +35,9 @@ SNAPSHOT = "x-snapshot"
 UPSERT = "x-upsert"
 """The hint of a table whose rows are replaced by key: the key's columns, comma separated."""
 
+UPSERT_MEMORY = "80MB"
+"""What DuckDB may hold of the rows on their way; beyond it, it spills beside the warehouse."""
+
 # Types of bronze columns, as Arrow and as SQL.
 SQL_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", TIMESTAMP: "timestamp"}
 
@@ -178,6 +181,7 @@ class _UpsertJob(DuckDbCopyJob):
         file = f"read_parquet('{self._file_path}')"
         # Payloads are wide: more threads would only hold more of them at once.
         client.execute_sql("SET threads = 1")
+        client.execute_sql(f"SET memory_limit = '{UPSERT_MEMORY}'")
         with client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE ({keys}) IN (SELECT ({keys}) FROM {file})")
             client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {file}")
