@@ -527,9 +527,9 @@ class _Maker:
         on_sale = start - rng.randrange(60, 110) * DAY
         if on_sale > now - 10 * DAY:
             on_sale = now - rng.randrange(10, 30) * DAY
-        fill = (
-            1.12 if "oversold" in traits else rng.uniform(0.35, 1.05) if when < 0 else rng.uniform(0.15, 0.75)
-        )
+        fill = rng.uniform(0.35, 1.05) if when < 0 else rng.uniform(0.15, 0.75)
+        if "oversold" in traits:
+            fill = 1.25
         seats = max(6, round(target / fill)) if target else rng.randrange(40, 200)
         classes = self.classes(key, traits, currency, seats, start, on_sale)
         listed = [item.capacity for item in classes if item.category == "admission"]

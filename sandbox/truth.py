@@ -225,8 +225,17 @@ class Tally:
         won: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
         rest: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         currency_of = {key: self.currency_of(key) for key in self.events}
+        campaigns: dict[tuple[str, str], CampaignFacts] = defaultdict(CampaignFacts)
+        for (event, name), facts in self.campaigns.items():
+            # the campaign of an event that is not here belongs to the unknown one of the sheets
+            group = campaigns[event if event in self.events else "sheets-unknown", name]
+            if facts.spend is not None:
+                group.spend = (group.spend or 0) + facts.spend
+            group.impressions += facts.impressions
+            group.clicks += facts.clicks
+            group.spans += facts.spans
         for (event, channel, day, currency), (sold, revenue) in self.channels.items():
-            campaign = self.campaigns.get((event, channel or ""))
+            campaign = campaigns.get((event, channel or ""))
             is_won = (
                 campaign is not None
                 and day is not None
@@ -239,13 +248,13 @@ class Tally:
             cell[0] += sold
             cell[1] += revenue if currency == currency_of.get(event) else 0
         rows = []
-        for (event, channel), facts in self.campaigns.items():
-            sold, revenue = won[event, channel]
+        for (event, name), facts in campaigns.items():
+            sold, revenue = won[event, name]
             spend = facts.spend
             rows.append(
                 {
                     "event_key": event,
-                    "channel": channel,
+                    "channel": name,
                     "currency": currency_of.get(event),
                     "spend": None if spend is None else to_text(spend),
                     "impressions": facts.impressions,
@@ -256,12 +265,12 @@ class Tally:
                     "roi": (revenue - spend) / spend if spend else None,
                 }
             )
-        for event, currency in currency_of.items():
+        for event, stated in currency_of.items():
             rows.append(
                 {
                     "event_key": event,
                     "channel": "unattributed",
-                    "currency": currency,
+                    "currency": stated,
                     "conv_tickets": rest[event][0],
                     "conv_revenue": to_text(rest[event][1]),
                 }
