@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from boxoffice.errors import BoxofficeError, ConfigurationError
+from boxoffice.errors import BoxofficeError
 from boxoffice.session import Session, conduct
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
@@ -77,24 +77,6 @@ def docs(as_json: bool) -> None:
         session.next.append(f"Open {_short(page)} in a browser.")
 
     sys.exit(conduct("docs", body, as_json=as_json))
-
-
-@main.command()
-@click.argument("emails", nargs=-1, required=True, metavar="EMAIL...")
-@JSON
-def forget(emails: Sequence[str], as_json: bool) -> None:
-    """Leave the people with these e-mail addresses out of every source, from the next run on."""
-
-    def body(session: Session) -> None:
-        for email in emails:
-            if "@" not in email:
-                raise ConfigurationError("An argument is not an e-mail address.", "Write NAME@DOMAIN.")
-        new = session.ops.forget(emails)
-        session.facts["added"] = new
-        session.headlines.append(f"{new} of {len(emails)} added; only a salted hash of each is kept.")
-        session.next.append("It takes effect at the next run.")
-
-    sys.exit(conduct("forget", body, as_json=as_json))
 
 
 def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:

@@ -45,7 +45,9 @@ class Step:
         return f"{self.name}: {', '.join(words)} ({self.seconds:.1f} s)"
 
     def row(self) -> tuple[str, ...]:
-        result = f"{self.status}: {self.detail}" if self.detail else self.status
+        result = self.detail if self.status == "ok" and self.detail else self.status
+        if self.detail and self.status != "ok":
+            result += f": {self.detail}"
         counts = (self.landed, self.changed, self.rejected)
         return (
             self.name,

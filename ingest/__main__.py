@@ -37,9 +37,7 @@ def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = Fal
 def _land_one(session: Session, step: Step, source: str, settings: Any, full: bool) -> None:
     try:
         module = importlib.import_module(f"ingest.{source}")
-        result = module.load(
-            settings, full=full, progress=session.progress, forgotten=session.ops.forgotten()
-        )
+        result = module.load(settings, full=full, progress=session.progress)
     except ConfigurationError:
         raise
     except Exception as error:
@@ -52,16 +50,18 @@ def _land_one(session: Session, step: Step, source: str, settings: Any, full: bo
         session.problem(source, known)
         step.status = "failed"
         return
+    step.status = "failed" if step.status == "failed" else result.status
+    session.notes += result.notes
+    for problem in result.problems:
+        session.problem(source, problem)
+    if result.status == "skipped":
+        return
     step.landed = sum(table.read - table.rejected for table in result.tables)
     step.changed = sum(table.landed for table in result.tables)
     step.rejected = sum(table.rejected for table in result.tables)
     step.tables = [asdict(table) for table in result.tables]
-    step.status = "failed" if step.status == "failed" else result.status
     if result.requests:
         step.detail = f"{result.requests:,} requests"
-    for problem in result.problems:
-        session.problem(source, problem)
-    session.notes += [f"{source}: {note}" for note in result.notes]
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

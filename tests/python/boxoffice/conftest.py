@@ -32,7 +32,9 @@ models:
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}
 """,
-    "models/silver/people.sql": "select 1 as person_id, 'Ann Chovy' as person_name, 'ann@example.org' as email",
+    "models/silver/people.sql": (
+        "select 1 as person_id, 'Ann Chovy' as person_name, 'ann@example.org' as email"
+    ),
     "models/gold/buyers.sql": (
         "select person_id, '{{ var('as_of') }}' as built_at, person_name, email from {{ ref('people') }}"
     ),
@@ -100,11 +102,11 @@ Command = Callable[..., Ended]
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """Runs `python -m …` on files of this test. Keyword `environ` overrides settings, `before` the launcher."""
+    """Runs `python …` on files of this test. `environ` overrides settings; `before` is what launches it."""
 
     def run(*words: str, environ: dict[str, str] | None = None, before: tuple[str, ...] = ()) -> Ended:
         ended = subprocess.run(
-            [*before, sys.executable, "-m", *words],
+            [*before, sys.executable, *words],
             cwd=ROOT,
             env=process_environment(tmp_path, environ),
             capture_output=True,
@@ -122,5 +124,7 @@ def process_environment(folder: Path, overrides: dict[str, str] | None = None) -
     ours = ("EVENTBRITE_", "AIRTABLE_", "CIVICRM_", "SHEETS_", "BOXOFFICE_", "DATABASE_URL", "MARTS_PATH")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     # Empty counts as unset, and keeps a developer's .env out.
-    blanks = dict.fromkeys(("EVENTBRITE_TOKEN", "EVENTBRITE_ORGANIZATION_ID", "SHEETS_TIMEZONE", "MAPPINGS_DIR"), "")
+    blanks = dict.fromkeys(
+        ("EVENTBRITE_TOKEN", "EVENTBRITE_ORGANIZATION_ID", "SHEETS_TIMEZONE", "MAPPINGS_DIR"), ""
+    )
     return {**inherited, **blanks, **environment(folder), **(overrides or {})}

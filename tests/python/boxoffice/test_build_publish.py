@@ -41,7 +41,9 @@ def write(project: Path, name: str, text: str) -> None:
 def test_a_build_reports_its_progress_and_lets_go_of_the_warehouse(settings: Settings, project: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     settings.warehouse_path.parent.mkdir()
-    result = build(settings, project_dir=project, progress=lambda what, done, total: seen.append((done, total)))
+    result = build(
+        settings, project_dir=project, progress=lambda what, done, total: seen.append((done, total))
+    )
     assert (result.models, result.tests_passed, result.troubles) == (2, 2, [])
     assert result.gold_is_sound
     assert seen[-1] == (4, 4)
@@ -61,14 +63,22 @@ def test_as_of_reaches_the_models_though_the_parse_is_kept(settings: Settings, p
 
 
 def test_a_failed_test_on_gold_is_named_and_makes_gold_unsound(settings: Settings, project: Path) -> None:
-    write(project, "models/silver/people.sql", "select 2 as person_id, 'Bo' as person_name, 'bo@example.org' as email")
+    write(
+        project,
+        "models/silver/people.sql",
+        "select 2 as person_id, 'Bo' as person_name, 'bo@example.org' as email",
+    )
     result = built(settings, project)
     assert [failure.name for failure in result.failures] == ["assert_nobody_is_number_two"]
     assert not result.gold_is_sound
 
 
 def test_a_warning_does_not_make_gold_unsound(settings: Settings, project: Path) -> None:
-    write(project, "models/silver/people.sql", "select 2 as person_id, 'Bo' as person_name, 'bo@example.org' as email")
+    write(
+        project,
+        "models/silver/people.sql",
+        "select 2 as person_id, 'Bo' as person_name, 'bo@example.org' as email",
+    )
     write(
         project,
         "tests/assert_nobody_is_number_two.sql",
@@ -80,7 +90,11 @@ def test_a_warning_does_not_make_gold_unsound(settings: Settings, project: Path)
 
 
 def test_a_failed_silver_model_makes_gold_unsound(settings: Settings, project: Path) -> None:
-    write(project, "models/silver/people.sql", "select 1 as person_id, error('no people') as person_name, '' as email")
+    write(
+        project,
+        "models/silver/people.sql",
+        "select 1 as person_id, error('no people') as person_name, '' as email",
+    )
     result = built(settings, project)
     assert [(failure.name, failure.kind) for failure in result.failures] == [("people", "model")]
     assert "no people" in result.failures[0].message
@@ -112,7 +126,7 @@ def test_tables_that_no_model_describes_stay_behind(settings: Settings, project:
 
 def test_the_marts_file_explains_itself(settings: Settings, project: Path) -> None:
     published(settings, project)
-    comments = "select comment from duckdb_columns() where table_name = 'buyers' and not internal order by column_index"
+    comments = "select comment from duckdb_columns() where table_name = 'buyers' order by column_index"
     assert rows(settings.marts_path, comments) == [("The person's id.",), ("When it was built.",)]
 
 
@@ -121,7 +135,8 @@ def test_an_open_reader_reads_on_while_the_file_is_swapped(settings: Settings, p
     script = (
         "import duckdb, sys\n"
         f"connection = duckdb.connect({str(settings.marts_path)!r}, read_only=True)\n"
-        "for _ in sys.stdin: print(connection.execute('select built_at from gold.buyers').fetchall(), flush=True)\n"
+        "for _ in sys.stdin:\n"
+        "    print(connection.execute('select built_at from gold.buyers').fetchall(), flush=True)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -142,7 +157,9 @@ def test_an_open_reader_reads_on_while_the_file_is_swapped(settings: Settings, p
 
 
 @pytest.mark.parametrize("moment", ["_copy", "_flush"])
-def test_killed_while_publishing_the_old_file_stays_whole(settings: Settings, project: Path, moment: str) -> None:
+def test_killed_while_publishing_the_old_file_stays_whole(
+    settings: Settings, project: Path, moment: str
+) -> None:
     published(settings, project)
     before = settings.marts_path.read_bytes()
     script = f"""
@@ -183,13 +200,17 @@ def test_a_failed_copy_leaves_nothing_behind(
 
 
 def test_duckdb_1_4_opens_the_marts_file(settings: Settings, project: Path) -> None:
-    assert READER.is_dir(), "DuckDB 1.4 is not installed: run `make test` once, or see requirements-reader.lock"
+    assert READER.is_dir(), (
+        "DuckDB 1.4 is not installed: run `make test` once, or see requirements-reader.lock"
+    )
     published(settings, project)
     script = (
         f"import sys; sys.path.insert(0, {str(READER)!r}); import duckdb\n"
         f"connection = duckdb.connect({str(settings.marts_path)!r}, read_only=True)\n"
         "print(duckdb.__version__, connection.execute('select person_id from gold.buyers').fetchall())"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
     assert ended.stdout.startswith("1.4.")
     assert ended.stdout.endswith(" [(1,)]\n")

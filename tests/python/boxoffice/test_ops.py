@@ -52,7 +52,9 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pyt
         pass
     monkeypatch.setattr(ops, "MIGRATIONS", released)
     with ops.opened(path) as store:
-        assert store.connection.execute("select name from sqlite_master where name = 'half'").fetchone() is None
+        assert (
+            store.connection.execute("select name from sqlite_master where name = 'half'").fetchone() is None
+        )
 
 
 def test_a_run_that_was_killed_is_not_left_running(tmp_path: Path) -> None:
@@ -68,22 +70,13 @@ def test_failed_calls_are_dropped_after_their_time(tmp_path: Path) -> None:
     with ops.opened(tmp_path / "ops.sqlite") as store:
         for failed_at in ("2001-01-01 00:00:00", "2999-01-01 00:00:00"):
             store.connection.execute(
-                "insert into api_errors (failed_at, system, rule_id) values (?, 'eventbrite', 'EB1')", (failed_at,)
+                "insert into api_errors (failed_at, system, rule_id) values (?, 'eventbrite', 'EB1')",
+                (failed_at,),
             )
         store.drop_old(retention_days=90)
-        assert store.connection.execute("select failed_at from api_errors").fetchall() == [("2999-01-01 00:00:00",)]
-
-
-def test_forgotten_people_are_known_by_a_salted_hash_only(tmp_path: Path) -> None:
-    path = tmp_path / "ops.sqlite"
-    with ops.opened(path) as store:
-        assert store.forget(["Ann@Example.org", " ann@example.org"]) == 1
-        forgotten = store.forgotten()
-    assert forgotten.matches([" ANN@example.ORG ", "bob@example.org", None, ""]) == [True, False, False, False]
-    assert b"example" not in b"".join(file.read_bytes().lower() for file in tmp_path.iterdir())
-    with ops.opened(tmp_path / "other.sqlite") as other:
-        other.forget(["ann@example.org"])
-        assert other.forgotten().hashes != forgotten.hashes
+        assert store.connection.execute("select failed_at from api_errors").fetchall() == [
+            ("2999-01-01 00:00:00",)
+        ]
 
 
 def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> None:
@@ -93,7 +86,8 @@ def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> No
         store.add_step(run_id, "sheets", status="ok", seconds=1.5, rows=(10, 9, 1))
         store.add_step(run_id, "build", status="ok", seconds=2.5, rows=(None, None, None))
         store.connection.execute(
-            "insert into api_errors (failed_at, system, rule_id, request) values ('2026-03-01 12:00:00', 'x', 'y', 'z')"
+            "insert into api_errors (failed_at, system, rule_id, request)"
+            " values ('2026-03-01 12:00:00', 'eventbrite', 'unavailable', 'GET /v3')"
         )
         for _ in range(2):
             ops.copy_to_warehouse(store, warehouse)
@@ -102,7 +96,10 @@ def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> No
             "select position, step, rows_read, rows_changed, rows_rejected, seconds from ops.steps order by 1"
         ).fetchall()
         runs = connection.execute("select command, as_of, is_sandbox, status from ops.runs").fetchall()
-        shown = {row[0] for row in connection.execute("select column_name from (describe ops.api_errors)").fetchall()}
+        shown = {
+            row[0]
+            for row in connection.execute("select column_name from (describe ops.api_errors)").fetchall()
+        }
     assert steps == [(1, "sheets", 10, 9, 1, 1.5), (2, "build", None, None, None, 2.5)]
     assert runs == [("run", AS_OF.replace(tzinfo=None), True, "running")]
     assert shown == {"api_error_id", "run_id", "failed_at", "system", "rule_id"}

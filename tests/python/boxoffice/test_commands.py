@@ -1,0 +1,203 @@
+"""Commands as a person or cron meets them: one clear sentence and the exit code for each kind of trouble."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from boxoffice.errors import BoxofficeError, explained
+from tests.python.boxoffice.conftest import Command, process_environment
+
+# The shortest command inside the whole frame: settings, lock, ops file, warehouse, summary.
+FRAME = (
+    "-c",
+    "import sys; from boxoffice.session import conduct\n"
+    "body = lambda session: session.headlines.append('All is well.')\n"
+    "sys.exit(conduct('look', body, as_json='--json' in sys.argv))",
+)
+
+
+def mounted(folder: Path, options: str, then: str = "true") -> tuple[str, ...]:
+    """A launcher that mounts a small disk of its own at `folder`, seen by that process alone."""
+    unshare = shutil.which("unshare")
+    rights = ("--mount",) if os.geteuid() == 0 else ("--mount", "--map-root-user")
+    script = f'mount -t tmpfs -o {options} none "{folder}" && {then} && exec "$@"'
+    launcher = (unshare or "unshare", *rights, "sh", "-c", script, "sh")
+    folder.mkdir(exist_ok=True)
+    if unshare is None or subprocess.run([*launcher, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody mount a small disk; test_trouble_is_explained covers the words")
+    return launcher
+
+
+def test_all_is_well(command: Command) -> None:
+    ended = command(*FRAME)
+    assert ended.code == 0
+    assert ended.err == ""
+    assert ended.out == "All is well.\n"
+
+
+def test_json_prints_one_document_and_nothing_else(command: Command) -> None:
+    document = command(*FRAME, "--json").document
+    assert (document["command"], document["exit_code"], document["problems"]) == ("look", 0, [])
+    refused = command(*FRAME, "--json", environ={"DATABASE_URL": "mysql://host/shop"})
+    assert refused.code == refused.document["exit_code"] == 2
+    assert refused.document["problems"][0]["remedy"].startswith("Write duckdb:///")
+
+
+@pytest.mark.parametrize("words", [("boxoffice",), ("boxoffice", "run"), ("boxoffice", "build"), ("ingest",)])
+def test_every_command_has_help(command: Command, words: tuple[str, ...]) -> None:
+    ended = command("-m", *words, "--help")
+    assert ended.code == 0
+    assert ended.out.startswith("Usage: python -m ")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://ann:hunter2@host/shop", "DATABASE_URL starts with 'mysql'"),
+        ("warehouse.duckdb", "not a database boxoffice can use"),
+        ("duckdb://", "DATABASE_URL names no file"),
+        ("duckdb:////tmp", "/tmp cannot be opened"),
+        ("duckdb:////proc/nowhere/warehouse.duckdb", "/proc/nowhere"),
+    ],
+)
+def test_a_bad_database_url_is_refused(command: Command, url: str, words: str) -> None:
+    ended = command(*FRAME, environ={"DATABASE_URL": url})
+    assert ended.code == 2
+    assert words in ended.said
+    assert "hunter2" not in ended.said
+
+
+def test_a_warehouse_held_by_another_program_is_named(command: Command, tmp_path: Path) -> None:
+    assert command(*FRAME).code == 0
+    path = tmp_path / "data" / "warehouse.duckdb"
+    script = (
+        f"import duckdb, sys; c = duckdb.connect({str(path)!r}); print('open', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "open\n"
+        ended = command(*FRAME)
+        shell.communicate("")
+    assert ended.code == 2
+    assert f"{path} is open in another program" in ended.said
+    assert f"process {shell.pid}" in ended.said
+    assert "marts file" in ended.said
+
+
+def test_a_file_that_is_no_warehouse_is_named(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "warehouse.duckdb"
+    path.parent.mkdir()
+    path.write_text("id,name\n" * 9999)
+    ended = command(*FRAME)
+    assert ended.code == 2
+    assert f"{path} is not a DuckDB file" in ended.said
+
+
+def test_a_read_only_disk_is_named(command: Command, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    ended = command(*FRAME, before=mounted(data, "size=16m", then=f'mount -o remount,ro "{data}"'))
+    assert ended.code == 2
+    assert f"The disk cannot be written to at {data}" in ended.said
+
+
+def test_a_full_disk_is_named(command: Command, tmp_path: Path) -> None:
+    ended = command(*FRAME, before=mounted(tmp_path / "data", "size=40k"))
+    assert ended.code == 2
+    assert "The disk is full" in ended.said
+
+
+def test_two_at_once_the_second_is_refused(command: Command, tmp_path: Path) -> None:
+    assert command(*FRAME).code == 0
+    lock = tmp_path / "data" / "ops.lock"
+    script = (
+        "import sys; from pathlib import Path; from boxoffice import lock\n"
+        f"with lock.held(Path({str(lock)!r}), 'run', wait_seconds=0):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    environ = process_environment(tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        # An hour to wait, which a second run does not use.
+        ended = command("-m", "boxoffice", "run", environ={"LOCK_WAIT_SECONDS": "3600"})
+        other.communicate("")
+    assert ended.code == 2
+    assert "Another command is at work: `run`" in ended.said
+    assert f"process {other.pid}" in ended.said
+
+
+def test_a_newer_ops_file_is_refused(command: Command, tmp_path: Path) -> None:
+    import sqlite3
+
+    assert command(*FRAME).code == 0
+    with sqlite3.connect(tmp_path / "data" / "ops.sqlite") as connection:
+        connection.execute("pragma user_version = 99")
+    ended = command(*FRAME)
+    assert ended.code == 2
+    assert "newer boxoffice" in ended.said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_command_says_so(tmp_path: Path, number: signal.Signals) -> None:
+    script = (
+        "import os, sys\n"
+        "from boxoffice.session import conduct\n"
+        "def body(session):\n"
+        f"    with session.step('long'): os.kill(os.getpid(), {int(number)})\n"
+        "sys.exit(conduct('run', body))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**process_environment(tmp_path), "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 130
+    assert "Traceback" not in ended.stderr
+    assert "Stopped. Run it again" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/disk/file"), "The disk is full at /disk/file"),
+        (OSError(122, "Disk quota exceeded", "/disk/file"), "The disk is full at /disk/file"),
+        (OSError(30, "Read-only file system", "/disk/file"), "read-only"),
+        (PermissionError(13, "Permission denied", "/disk/file"), "Permission is missing at /disk/file"),
+        (
+            RuntimeError('IO Error: Could not write file "/d/a.duckdb": No space left on device'),
+            "full at /d/a.duckdb",
+        ),
+        (RuntimeError("attempt to write a readonly database"), "read-only"),
+        (RuntimeError("database or disk is full"), "The disk is full"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_trouble_is_explained_however_deep_it_lies(error: Exception, words: str) -> None:
+    outer = ValueError("the step failed")
+    outer.__cause__ = error
+    known = explained(outer)
+    assert isinstance(known, BoxofficeError)
+    assert words in known.problem
+    assert known.remedy
+
+
+def test_a_bug_is_not_explained_away() -> None:
+    assert explained(ValueError("unexpected keyword")) is None
+
+
+def test_colour_never_reaches_a_pipe(command: Command, tmp_path: Path) -> None:
+    for environ in ({}, {"NO_COLOR": "1"}):
+        ended = command("-m", "ingest", "sheets", environ=environ)
+        assert "\x1b[" not in ended.out + ended.err
