@@ -529,7 +529,7 @@ class _Maker:
             on_sale = now - rng.randrange(10, 30) * DAY
         fill = rng.uniform(0.35, 1.05) if when < 0 else rng.uniform(0.15, 0.75)
         if "oversold" in traits:
-            fill = 1.25
+            fill = 1.18
         seats = max(6, round(target / fill)) if target else rng.randrange(40, 200)
         classes = self.classes(key, traits, currency, seats, start, on_sale)
         listed = [item.capacity for item in classes if item.category == "admission"]
@@ -1007,8 +1007,8 @@ class _Maker:
     # -- orders
 
     def next_case(self) -> str:
-        """Each rare case in turn at every fifth order, else by weight."""
-        if self.rng.random() < 0.2:
+        """At every tenth order the rare cases in turn, else one by weight."""
+        if self.rng.random() < 0.1:
             if not self.dealt:
                 self.dealt = list(_DEALT)
                 self.rng.shuffle(self.dealt)

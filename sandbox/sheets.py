@@ -70,13 +70,10 @@ class Sheets:
     tally: Tally = field(repr=False)
     as_of: datetime = AS_OF
 
-    @property
-    def truth(self) -> dict[str, Any]:
-        return self.tally.truth(self.as_of)
-
-    def truth_with(self, world: World, as_of: datetime | None = None) -> dict[str, Any]:
-        """What gold shows when these sheets and that account are both loaded."""
-        return merged([world.tally, self.tally]).truth(as_of or max(self.as_of, world.as_of))
+    def truth(self, world: World | None = None, as_of: datetime | None = None) -> dict[str, Any]:
+        """What gold shows when these sheets, and that account too, are loaded."""
+        tallies = [world.tally, self.tally] if world else [self.tally]
+        return merged(tallies).truth(as_of or (world.as_of if world else self.as_of))
 
     def write(self, folder: Path = SAMPLE) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,7 @@ def test_tickets_and_money_are_what_a_recount_of_the_files_finds(sheets):
         for row in tickets.values()
         if row["ticket_id"] in scanned and row["status"].lower() in ("valid", "")
     )
-    for key, event in sheets.truth["events"].items():
+    for key, event in sheets.truth()["events"].items():
         assert event["tickets_sold"] == sold[key], key
         assert event["attendance"] == present[key], key
         for currency, row in event["money"].items():
@@ -86,7 +86,7 @@ def test_tickets_and_money_are_what_a_recount_of_the_files_finds(sheets):
 
 
 def test_campaigns_and_the_rest_make_up_each_event(sheets, world):
-    truth = sheets.truth_with(world)
+    truth = sheets.truth(world)
     earned: dict[str, Decimal] = defaultdict(Decimal)
     sold: Counter[str] = Counter()
     for row in truth["campaigns"]:
@@ -101,17 +101,19 @@ def test_campaigns_and_the_rest_make_up_each_event(sheets, world):
 
 
 def test_a_campaign_of_an_account_that_is_not_loaded_belongs_to_the_unknown_event(sheets):
-    keys = {row["event_key"] for row in sheets.truth["campaigns"]}
-    assert keys == set(sheets.truth["events"])
+    keys = {row["event_key"] for row in sheets.truth()["campaigns"]}
+    assert keys == set(sheets.truth()["events"])
 
 
 def test_figures_look_like_a_box_office(sheets, world):
-    truth = sheets.truth_with(world)
+    truth = sheets.truth(world)
     returns = [row["roi"] for row in truth["campaigns"] if row.get("roi") is not None]
     assert len(returns) > 180
     assert min(returns) == -1
     assert 5 < max(returns) < 12
-    halls = [event["sell_through"] for key, event in sheets.truth["events"].items() if event["sell_through"]]
+    halls = [
+        event["sell_through"] for key, event in sheets.truth()["events"].items() if event["sell_through"]
+    ]
     assert min(halls) < 0.3
     assert 1 < max(halls) < 1.2
 
