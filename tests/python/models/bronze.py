@@ -283,7 +283,7 @@ class Bronze:
 
     # Sheets: a row is a record of <sheet>.csv; what is not said is an empty cell.
 
-    def sheet(self, name: str, **cells: str | None) -> None:
+    def sheet(self, name: str, /, **cells: str | None) -> None:
         rows = self.tables[f"bronze_sheets.{name}"]
         header = SHEETS[name].split()
         if unknown := set(cells) - set(header):

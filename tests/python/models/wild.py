@@ -1,0 +1,258 @@
+"""Worlds nobody would make by hand: every combination the sources can bring, by seed."""
+
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.python.models.bronze import Bronze, costs, merged, money
+
+ZONES = [
+    "America/New_York", "Asia/Tokyo", "Asia/Kathmandu", "Europe/London", "Pacific/Auckland", "UTC",
+    "Mars/Olympus", None,
+]  # fmt: skip
+CURRENCIES = ["USD", "USD", "EUR", "JPY", "KWD", "usd"]
+CHANNELS = [None, "", "Email", "e-mail", "EMAIL ", "Instagram", "insta gram!", "radio", "Zürich/Ost", "***"]
+AFFILIATES = [None, "", "oddtdtcreator", "Instagram", "radio", "EMAIL", "ebdssbdestsearch"]
+ONLINE_STATUSES = ["Attending"] * 6 + [
+    "Checked In", "Not Attending", "Deleted", "Unpaid", "attending", "Wobbling", None,
+]  # fmt: skip
+ORDER_STATUSES = ["placed"] * 12 + [
+    "pending",
+    "abandoned",
+    "unpaid",
+    "cancelled",
+    "deleted",
+    "refunded",
+    None,
+]
+SHEET_STATUSES = ["valid"] * 6 + [
+    "", "Cancelled", "canceled", "REFUNDED", "transferred", "unpaid", "wobbly", " valid ",
+]  # fmt: skip
+PRICES = [
+    "25", "25.00", "0", "0.00", "19.99", " 7.5 ", "1,234.50", "$12", "€ 9.99", "1000000.0001", "twenty", "",
+    "N/A", "12,50", "1.2.3", "-5",
+]  # fmt: skip
+TIMES = [
+    "", "soon", "2026-02-30", "31/01/2026", "2026-01-15", "2026-01-15 23:59:59", "2026-01-16T00:00:00",
+    "2026-01-15T22:10:00Z", "2026-01-15 22:10:00+09:00", "2026-01-15 10:30", "1899-12-31", "2150-01-01",
+]  # fmt: skip
+
+
+def world(seed: int, size: int = 60) -> Bronze:
+    """About `size` orders and twice as many sheet tickets, over few enough events that they meet."""
+    random = Random(seed)
+    bronze = Bronze()
+    _online(bronze, random, size)
+    _sheets(bronze, random, size)
+    return bronze
+
+
+def _online(bronze: Bronze, random: Random, size: int) -> None:
+    pick = random.choice
+    for number in range(4):
+        bronze.venue(f"5{number}", capacity=pick([None, 0, 50, 300]), missing_since=_maybe_missing(random))
+    events = [f"80{number}" for number in range(9)]
+    for event in events:
+        zone = pick(ZONES)
+        start = _moment("2026-02-10T19:00:00") + timedelta(days=random.randrange(-20, 40))
+        bronze.event(
+            event,
+            name=pick([{"text": f"Show {event}"}, {"text": "  "}, None]),
+            start={"timezone": zone, "local": start.isoformat(), "utc": start.isoformat() + "Z"},
+            end=pick([{"utc": (start + timedelta(hours=3)).isoformat() + "Z"}, None]),
+            status=pick(["live", "started", "ended", "completed", "canceled", "draft", "Live"]),
+            currency=pick([*CURRENCIES, None]),
+            capacity=pick([None, 0, 1, 120]),
+            venue_id=pick([None, "50", "51", "52", "53", "59"]),
+            is_series_parent=event == "808",
+            series_id=pick([None, "808"]),
+            missing_since=_maybe_missing(random),
+        )
+    classes = {}
+    for number, event in enumerate([*events, *events, "899"]):
+        limit = pick([None, 0, 40, 100])
+        classes[f"30{number}"] = event
+        bronze.ticket_class(
+            f"30{number}",
+            event,
+            category=pick(["admission", "admission", "admission", "add_on", "donation", None]),
+            donation=pick([False, False, False, True]),
+            capacity=limit,
+            quantity_total=limit or 0,
+            free=pick([False, True]),
+            cost=pick([None, money(1500)]),
+            missing_since=_maybe_missing(random),
+        )
+    attendee = 0
+    for number in range(size):
+        event = pick([*events, "899"])
+        tickets = [f"{2000 + attendee + place}" for place in range(pick([0, 1, 1, 2, 3, 5]))]
+        attendee += len(tickets)
+        own = [id for id, of in classes.items() if of == event != "808"]
+        _order(bronze, random, f"{1000 + number}", event, tickets, [*own, None, "399"])
+
+
+def _order(
+    bronze: Bronze, random: Random, order: str, event: str, tickets: list[str], classes: list[str | None]
+) -> None:
+    """An order and its attendees, in versions; prices mostly fall, and not always for a reason."""
+    pick = random.choice
+    currency = pick(CURRENCIES)
+    placed = _moment("2026-01-03T12:00:00") + timedelta(minutes=random.randrange(0, 60 * 24 * 50))
+    moments = sorted(placed + timedelta(minutes=random.randrange(2, 60 * 24 * 9)) for _ in range(6))
+    items: list[dict[str, Any]] = []
+    for moment in random.sample(moments, pick([0, 0, 1, 1, 2, 3])):
+        amount = random.randrange(1, 3000)
+        processed = moment - timedelta(seconds=pick([0, 0, 30, 4000]))
+        items.append(
+            pick(
+                [
+                    {"status": "processed", "amount_processed": amount, "processed_date": _utc(processed)},
+                    {
+                        "status": "processed",
+                        "amount_processed": money(amount, currency),
+                        "processed_date": _utc(processed),
+                    },
+                    {"status": "pending", "amount_requested": amount},
+                    {"status": "error", "amount_requested": amount},
+                ]
+            )
+        )
+    requests: Any = {}
+    if items:
+        whole: Any = {"from_name": "Kim", "items": items}
+        requests = {"refund_requests": pick([whole, [whole], [{"items": items[:1]}, {"items": items[1:]}]])}
+    total = 0
+    if pick([True] * 11 + [False]):
+        said = {"promo_code": pick(CHANNELS)} if pick([True, False]) else {}
+        prices = [random.randrange(0, 9000)]
+        prices += [random.randrange(0, prices[0] + 500) for _ in range(pick([0, 0, 1, 2]))]
+        total = prices[0]
+        statuses = _statuses(random, ORDER_STATUSES, len(prices))
+        for place, (price, status) in enumerate(zip(prices, statuses, strict=True)):
+            bronze.order(
+                order,
+                event,
+                created=_utc(placed),
+                changed=_utc(moments[place]),
+                landed_at=_utc(moments[place] + timedelta(hours=1)),
+                status=status,
+                costs=costs(price, currency, fee=price // 20, payment_fee=price // 50, tax=price // 10),
+                missing_since=_maybe_missing(random),
+                **requests,
+                **said,
+            )
+    for id in tickets:
+        price = pick([0, total // max(len(tickets), 1), random.randrange(0, 5000)])
+        prices = [price]
+        for _ in range(pick([0, 0, 0, 1, 2, 3])):
+            prices.append(pick([prices[-1], 0, random.randrange(0, prices[-1] + 1), price + 7]))
+        base = merged(
+            {
+                "created": pick([_utc(placed), _utc(placed + timedelta(hours=9))]),
+                "ticket_class_id": pick(classes),
+                "affiliate": pick(AFFILIATES),
+            },
+            {"promotional_code": {"code": pick(CHANNELS)}} if pick([True, False, False]) else {},
+        )
+        places = sorted(random.sample(range(len(moments)), len(prices)))
+        statuses = _statuses(random, ONLINE_STATUSES, len(prices))
+        for place, price, status in zip(places, prices, statuses, strict=True):
+            bronze.attendee(
+                id,
+                order,
+                event,
+                changed=_utc(moments[place]),
+                landed_at=_utc(moments[place] + timedelta(minutes=10)),
+                status=status,
+                checked_in=pick([False, False, True]),
+                cancelled=pick([False] * 9 + [True]),
+                refunded=pick([False, False, True]),
+                costs=costs(price, currency, fee=price // 25, payment_fee=price // 40, tax=price // 11),
+                missing_since=_maybe_missing(random),
+                **base,
+            )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _statuses(random: Random, statuses: list[Any], count: int) -> list[Any]:
+    return [random.choice(statuses) for _ in range(count)]
+
+
+def _maybe_missing(random: Random) -> str | None:
+    return "2026-02-27T00:00:00Z" if random.random() < 0.06 else None
+
+
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _sheets(bronze: Bronze, random: Random, size: int) -> None:
+    pick = random.choice
+
+    def ids(prefix: str, count: int) -> list[str]:
+        """Ids of which some are used twice, and a few are none."""
+        each = [f"{prefix}{number}" for number in range(count)]
+        return [pick([id] * 16 + ["", "  ", each[0], each[-1]]) for id in each]
+
+    for id in ids("A", 4):
+        bronze.sheet("artists", artist_id=id, name=f"Artist {id}", created_at=pick(TIMES))
+    for id in ids("V", 4):
+        bronze.sheet("venues", venue_id=id, name=f"Venue {id}", capacity=pick(["", "0", "120", "many", "-4"]))
+    for id in ids("E", 8):
+        day = _moment("2026-03-01") + timedelta(days=pick([-30, -1, 0, 1, 30]))
+        bronze.sheet(
+            "events",
+            event_id=id,
+            artist_id=pick(["A0", "A1", "A2", "A9", ""]),
+            venue_id=pick(["V0", "V1", "V2", "V3", "V9", ""]),
+            event_date=pick([day.strftime("%Y-%m-%d")] * 6 + TIMES),
+            status=pick(["completed", "scheduled", "Cancelled", "canceled", ""]),
+            currency=pick(["USD", "eur", "JPY", "", " KWD "]),
+        )
+    tickets = ids("T", size * 2)
+    for id in tickets:
+        sold = _moment("2026-01-10") + timedelta(minutes=random.randrange(0, 60 * 24 * 40))
+        bronze.sheet(
+            "tickets",
+            ticket_id=id,
+            event_id=pick([f"E{number}" for number in range(9)] + [""]),
+            purchase_datetime=pick([sold.isoformat(sep=" ")] * 20 + TIMES),
+            channel=pick(CHANNELS) or "",
+            price_paid=pick(PRICES),
+            currency=pick(["", "", "USD", "eur", "JPY"]),
+            status=pick(SHEET_STATUSES),
+        )
+    for id in ids("C", size):
+        bronze.sheet(
+            "checkins",
+            checkin_id=id,
+            event_id=pick(["E0", "E1", "E99", ""]),
+            ticket_id=pick([*tickets, "T999"]),
+            scanned_at=pick(["2026-02-28 19:00:00", *TIMES]),
+            gate=pick(["A", "B", ""]),
+        )
+    for id in ids("R", size // 2):
+        bronze.sheet(
+            "refunds",
+            refund_id=id,
+            ticket_id=pick([*tickets, "T999", ""]),
+            event_id=pick(["E0", "E1", "E99", ""]),
+            refund_amount=pick(PRICES),
+            refunded_at=pick(["2026-02-20 09:00:00", "2026-01-31 23:30:00", *TIMES]),
+        )
+    for id in ids("M", 25):
+        bronze.sheet(
+            "campaigns",
+            campaign_id=id,
+            event_id=pick(["E0", "E1", "E2", "E3", "E4", "800", "801", "802", "803", "E99", ""]),
+            channel=pick([*CHANNELS, "unattributed", "Unknown"]) or "",
+            spend=pick(["", "0", "100", "250.50", "lots"]),
+            impressions=pick(["", "1000", "1e3", "12.5"]),
+            clicks=pick(["", "10", "ten"]),
+            start_date=pick(["", "2026-01-15", "2026-01-20", "2026-02-01", "never"]),
+            end_date=pick(["", "2026-01-14", "2026-01-31", "2026-02-20", "2026-02-20 12:00"]),
+        )
