@@ -121,6 +121,13 @@ class Budget:
                     self._since_wait += 1
                     self.requests += 1
                     return
+                self._vain = self._vain + 1 if self._since_wait < 10 else 0
+                self._since_wait = 0
+                if self._vain > VAIN_WAITS:
+                    raise Unavailable(
+                        "The hourly budget of Eventbrite calls is spent by something other than this run.",
+                        "See what else uses the same token, or give boxoffice its own.",
+                    )
             self.park(wait, "The hourly budget of Eventbrite calls is spent")
 
     def give_back(self, header: str | None) -> None:
@@ -143,13 +150,6 @@ class Budget:
         with self._lock:
             started = self._clock()
             if seconds > LONGEST_BACKOFF:
-                self._vain = self._vain + 1 if self._since_wait < 10 else 0
-                self._since_wait = 0
-                if self._vain > VAIN_WAITS:
-                    raise Unavailable(
-                        "The hourly budget of Eventbrite calls is spent by something other than this run.",
-                        "See what else uses the same token, or give boxoffice its own.",
-                    )
                 until = datetime.fromtimestamp(started + seconds, UTC)
                 self._report(f"{why}; waiting until {until:%H:%M:%S} UTC.")
         self._sleep(seconds)

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-TOKEN = "SECRETTOKEN42"  # noqa: S105
+TOKEN = "SECRETTOKEN42"
 ORG = "700000000001"
 
 Fault = Callable[[Request], Response | None]
@@ -44,8 +44,8 @@ def event(number: int, **fields: Any) -> dict[str, Any]:
         "id": str(800000000000 + number),
         "resource_uri": f"https://www.eventbriteapi.com/v3/events/{number}/",
         "name": {"text": f"Event {number}", "html": f"Event {number}"},
-        "start": {"timezone": "America/New_York", "local": "2027-05-01T19:00:00", "utc": "2027-05-01T23:00:00Z"},
-        "end": {"timezone": "America/New_York", "local": "2027-05-01T22:00:00", "utc": "2027-05-02T02:00:00Z"},
+        "start": {"timezone": "Etc/UTC", "local": "2027-05-01T19:00:00", "utc": "2027-05-01T19:00:00Z"},
+        "end": {"timezone": "Etc/UTC", "local": "2027-05-01T22:00:00", "utc": "2027-05-01T22:00:00Z"},
         "changed": moment(0),
         "organization_id": ORG,
         "venue_id": "5000001",
@@ -107,7 +107,7 @@ class Eventbrite:
     """What the server holds. Objects by organization and kind; `by_event` by (kind, event id).
 
     faults: asked first, in turn; the first answer given is sent.
-    clock: seconds; `used` calls of `limit` in a window that ends at `window_ends`.
+    used, limit, reset_seconds: what `x-rate-limit` says; every call adds one to `used`.
     """
 
     def __init__(self) -> None:
@@ -120,6 +120,7 @@ class Eventbrite:
         self.objects: dict[str, dict[str, list[Any]]] = {ORG: small_world()}
         self.by_event: dict[tuple[str, str], list[Any]] = {}
         self.faults: list[Fault] = []
+        self.afterwards: Callable[[str], None] = lambda path: None
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.authorizations: set[str] = set()
         self.page_size = 50
@@ -141,6 +142,7 @@ class Eventbrite:
             self.used += 1
             response = next((given for fault in self.faults if (given := fault(request)) is not None), None)
             response = response or self._answer(path, query)
+            self.afterwards(path)
             response.headers.setdefault(
                 "x-rate-limit", f"token:{TOKEN} {self.used}/{self.limit} reset={self.reset_seconds}s"
             )
@@ -222,3 +224,35 @@ def serving(eventbrite: Eventbrite) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+def on(word: str, *answers: Response | None) -> Fault:
+    """Answers the first calls to paths that end in `word` so; None: as if nothing were wrong."""
+    waiting = list(answers)
+
+    def fault(request: Request) -> Response | None:
+        if waiting and request.url.path.rstrip("/").endswith(word):
+            return waiting.pop(0)
+        return None
+
+    return fault
+
+
+def always(word: str, answer: Response) -> Fault:
+    """Answers every call to paths that end in `word` so."""
+    return lambda request: answer if request.url.path.rstrip("/").endswith(word) else None
+
+
+class Time:
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.sleeps: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
