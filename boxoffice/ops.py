@@ -1,12 +1,16 @@
 """The ops file: what no source can bring back. One SQLite file in WAL mode, beside the warehouse.
 
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
+forgotten: one salted hash per person who asked to be left out.
 """
 
+import hashlib
 import os
+import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,10 +55,12 @@ MIGRATIONS = (
         response text,
         stack text
     );
+    create table forgotten (email_hash text primary key, added_at text not null);
+    create table salt (value text not null);
     """,
 )
 
-# What schema `ops` of the warehouse shows: no request and no response.
+# What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
 REPORTED = {
     "runs": (
         "run_id bigint, command varchar, as_of timestamp, is_sandbox boolean, started_at timestamp,"
@@ -66,6 +72,29 @@ REPORTED = {
     ),
     "api_errors": "api_error_id bigint, run_id bigint, failed_at timestamp, system varchar, rule_id varchar",
 }
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """The people who asked to be forgotten, known by the salted hash of their e-mail only."""
+
+    salt: bytes
+    hashes: frozenset[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.hashes)
+
+    def matches(self, emails: Iterable[str | None]) -> list[bool]:
+        """For each e-mail, in order, whether its owner asked to be forgotten. No e-mail, no match."""
+        if not self.hashes:
+            return [False for _ in emails]
+        return [bool(email) and email_hash(email, self.salt) in self.hashes for email in emails]
+
+
+def email_hash(email: str | None, salt: bytes) -> str:
+    """The salted hash of an e-mail, the same however its case and outer spaces are written."""
+    normalised = (email or "").strip().casefold().encode()
+    return hashlib.blake2b(normalised, key=salt, digest_size=16).hexdigest()
 
 
 class Ops:
@@ -115,11 +144,29 @@ class Ops:
         with self.connection:
             self.connection.execute("delete from api_errors where failed_at < ?", (_text(before),))
 
+    def forgotten(self) -> Forgotten:
+        hashes = self.connection.execute("select email_hash from forgotten").fetchall()
+        return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
+
+    def forget(self, emails: Sequence[str]) -> int:
+        """Add people to forget. Returns how many were new."""
+        salt = self._salt()
+        before = self.connection.total_changes
+        with self.connection:
+            self.connection.executemany(
+                "insert or ignore into forgotten values (?, ?)",
+                [(email_hash(email, salt), _now()) for email in emails],
+            )
+        return self.connection.total_changes - before
+
     def reported(self) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
         """Table, its columns with DuckDB types, and its rows, for each table the warehouse shows."""
         for table, columns in REPORTED.items():
             names = ", ".join(column.split()[0] for column in columns.split(","))
             yield table, columns, self.connection.execute(f"select {names} from {table}").fetchall()
+
+    def _salt(self) -> bytes:
+        return bytes.fromhex(self.connection.execute("select value from salt").fetchone()[0])
 
 
 @contextmanager
@@ -131,7 +178,7 @@ def opened(path: Path) -> Iterator[Ops]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        # It tells of failed calls: nobody else's business.
+        # It names failed calls and holds the salt: nobody else's business.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         try:
@@ -178,9 +225,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         with closing(sqlite3.connect(path.with_name(f"{path.name}.v{version}.bak"))) as copy:
             connection.backup(copy)
     for number in range(version, len(MIGRATIONS)):
+        salt = f"insert into salt values ('{secrets.token_hex(16)}');" if number == 0 else ""
         try:
             connection.executescript(
-                f"begin immediate; {MIGRATIONS[number]} pragma user_version = {number + 1}; commit;"
+                f"begin immediate; {MIGRATIONS[number]} {salt} pragma user_version = {number + 1}; commit;"
             )
         except sqlite3.OperationalError as error:
             connection.rollback()

@@ -37,7 +37,9 @@ def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = Fal
 def _land_one(session: Session, step: Step, source: str, settings: Any, full: bool) -> None:
     try:
         module = importlib.import_module(f"ingest.{source}")
-        result = module.load(settings, full=full, progress=session.progress)
+        result = module.load(
+            settings, full=full, progress=session.progress, forgotten=session.ops.forgotten()
+        )
     except ConfigurationError:
         raise
     except Exception as error:

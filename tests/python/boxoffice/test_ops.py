@@ -79,6 +79,23 @@ def test_failed_calls_are_dropped_after_their_time(tmp_path: Path) -> None:
         ]
 
 
+def test_forgotten_people_are_known_by_a_salted_hash_only(tmp_path: Path) -> None:
+    path = tmp_path / "ops.sqlite"
+    with ops.opened(path) as store:
+        assert store.forget(["Ann@Example.org", " ann@example.org"]) == 1
+        forgotten = store.forgotten()
+    assert forgotten.matches([" ANN@example.ORG ", "bob@example.org", None, ""]) == [
+        True,
+        False,
+        False,
+        False,
+    ]
+    assert b"example" not in b"".join(file.read_bytes().lower() for file in tmp_path.iterdir())
+    with ops.opened(tmp_path / "other.sqlite") as other:
+        other.forget(["ann@example.org"])
+        assert other.forgotten().hashes != forgotten.hashes
+
+
 def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     with ops.opened(tmp_path / "ops.sqlite") as store:
