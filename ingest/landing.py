@@ -355,9 +355,8 @@ def ensure_tables(settings: Settings, source: str, tables: Mapping[str, pa.Schem
                 connection.execute(f'create table "{schema_name}"."{name}" ({listed})')
                 continue
             for column in columns:
-                connection.execute(
-                    f'alter table "{schema_name}"."{name}" add column "{column.name}" {SQL_TYPES[column.type]}'
-                )
+                listed = f'"{column.name}" {SQL_TYPES[column.type]}'
+                connection.execute(f'alter table "{schema_name}"."{name}" add column {listed}')
         connection.commit()
 
 

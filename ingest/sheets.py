@@ -285,7 +285,13 @@ class _Reading:
     notes: list[str] = field(default_factory=list)
 
 
-def _read(sheet: str, path: Path, known: _Known | None, scratch: Path, progress: Progress) -> _Reading:
+def _read(
+    sheet: str,
+    path: Path,
+    known: _Known | None,
+    scratch: Path,
+    progress: Progress,
+) -> _Reading:
     try:
         for _ in range(2):
             before = _state(path)
@@ -475,6 +481,11 @@ def _convert(reading: _Reading, look: _Look, progress: Progress) -> None:
         BoxofficeError: no usable header, or a quote that never closes.
     """
     path = reading.path
+    if look.nuls > look.size // 4:
+        raise BoxofficeError(
+            f"{path} is full of NUL bytes, as UTF-16 without a mark is; rows loaded earlier stay.",
+            "Save it as UTF-8.",
+        )
     header = _header(reading.sheet, path, look)
     extra = [name for name in header.names if name not in HEADERS[reading.sheet]]
     if extra:
@@ -488,7 +499,14 @@ def _convert(reading: _Reading, look: _Look, progress: Progress) -> None:
         numbering.refuse(row.number, row.text, row.actual_columns)
         return "skip"
 
-    with pyarrow.parquet.ParquetWriter(reading.parquet, reading.schema, compression="snappy") as writer:
+    with pyarrow.parquet.ParquetWriter(
+        reading.parquet,
+        reading.schema,
+        compression="snappy",
+        # Read once and whole. Keys are all different: stop looking for repetition in them early.
+        write_statistics=False,
+        dictionary_pagesize_limit=1 << 16,
+    ) as writer:
         try:
             batches = pyarrow.csv.open_csv(
                 pa.PythonFile(_Text(path, look), mode="r"),
