@@ -840,6 +840,9 @@ class _Maker:
         waiting = [pair for pair in known if pair[1].case == "cheque_pending"]
         for show, order in waiting[: max(2, sold // 1000)]:
             self.pay(show, order, rng.randrange(since + 60, now - 60))
+        again = [pair for pair in known if pair[1].case in _MORE_TO_REFUND]
+        for how, (show, order) in zip(("asked", "silent", "asked_part", "asked"), again, strict=False):
+            self.refund(show, order, how, rng.randrange(since + 60, now - 60))
         plain = iter([pair for pair in known if pair[1].case == PLAIN and pair[1].costs.gross])
         for _ in range(max(2, sold // 600)):
             refunds = zip(
@@ -977,7 +980,9 @@ class _Maker:
         values = {"costs": _rich(order.costs, show.currency), "changed": utc(seen)}
         if how.startswith("asked"):
             item_type = "order" if how == "asked_order" else "attendee"
+            old = kept["refund_requests"]
             values["refund_requests"] = [
+                *([old] if isinstance(old, dict) else old),
                 self.request(
                     show,
                     order.id,
@@ -985,7 +990,7 @@ class _Maker:
                     "completed",
                     "no_longer_able_to_attend",
                     [(item_type, total, when)],
-                )
+                ),
             ]
         self.change("orders", order.id, **values)
 
@@ -1480,6 +1485,8 @@ _WHOLE_ORDER = {
     "cancelled_unsettled",
     "deleted_order",
 }
+# A later day can give back the rest of these.
+_MORE_TO_REFUND = {"refund_part_attending", "merchandise", "later_asked_part", "later_silent_part"}
 _FLAGS_REFUNDED = {
     "refund_all",
     "refund_all_object",

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import time
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
@@ -276,6 +277,49 @@ def test_many_attendees_share_one_second(world):
 
 def test_truth_is_what_a_recount_finds(world):
     recount(world)
+
+
+def test_truth_of_fees_taxes_and_free_tickets_is_what_a_recount_finds(world):
+    unpaid = {item["id"] for item in world.objects["orders"] if item["status"].lower() in UNPAID}
+    fees: dict[str, Decimal] = defaultdict(Decimal)
+    tax: dict[str, Decimal] = defaultdict(Decimal)
+    for item in world.objects["attendees"]:
+        if item["order_id"] not in unpaid:
+            costs = item["costs"]
+            fees[item["event_id"]] += major(costs["eventbrite_fee"]) + major(costs["payment_fee"])
+            tax[item["event_id"]] += major(costs["tax"])
+    seats = valid_seats(world)
+    for key, event in world.truth["events"].items():
+        short = key.partition("-")[2]
+        assert Decimal(event["fees_amount"]) == fees[short]
+        assert Decimal(event["tax_amount"]) == tax[short]
+        free = [item for item in seats[short] if not item["costs"]["gross"]["value"] and not item["refunded"]]
+        assert event["tickets_free"] == len(free)
+
+
+def test_truth_of_days_and_channels_is_what_a_recount_finds(world):
+    event_of = {item["id"]: item for item in world.objects["events"]}
+    days: Counter[str] = Counter()
+    channels: Counter[tuple[str, str]] = Counter()
+    for key, tickets in valid_seats(world).items():
+        zone = ZoneInfo(event_of[key]["start"]["timezone"])
+        for item in tickets:
+            days[str(datetime.fromisoformat(item["created"]).astimezone(zone).date())] += 1
+            affiliate = item.get("affiliate") or ""
+            own = "" if affiliate.startswith(("ebd", "odd")) else affiliate
+            code = item.get("promotional_code", {}).get("code", own)
+            channels[key, re.sub(r"[^a-z0-9]+", " ", code.lower()) or "none"] += 1
+    truth = world.truth
+    assert {
+        day: sum(row["tickets_sold"] for row in rows.values()) for day, rows in truth["daily"].items()
+    } == {day: days[day] for day in truth["daily"]}
+    found = {
+        (key.partition("-")[2], channel): row["tickets"]
+        for key, rows in truth["channels"].items()
+        for channel, row in rows.items()
+        if row["tickets"]
+    }
+    assert found == dict(channels)
 
 
 def test_truth_of_refunds_is_what_was_processed(world):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.generator import World, generate
+from sandbox.generator import AS_OF, World, generate
 from sandbox.sheets import HEADERS, SAMPLE, Sheets, make
 from sandbox.truth import Tally, fold, merged, to_text
 
@@ -163,7 +163,7 @@ def test_overlapping_campaigns_win_a_ticket_once():
         tally.ticket("e", day, "USD", "radio", tickets=1, sold=1, gross=10_0000)
     for start, end in (("2026-01-01", "2026-01-10"), ("2026-01-05", None), (None, "2025-12-01")):
         tally.campaign("e", "radio", spend=2_0000, impressions=1, clicks=1, start=start, end=end)
-    row, rest = merged([tally])._campaigns()
+    row, rest = merged([tally]).truth(AS_OF)["campaigns"]
     assert (row["conv_tickets"], row["conv_revenue"], row["spend"], row["roi"]) == (
         3,
         "30.0000",
@@ -171,6 +171,27 @@ def test_overlapping_campaigns_win_a_ticket_once():
         4.0,
     )
     assert rest["conv_tickets"] == 0
+
+
+def test_a_campaign_wins_from_its_first_day_to_its_last():
+    tally = Tally()
+    tally.event("e", name=None, status="", currency="USD", capacity=0, over_after=None, is_cancelled=False)
+    for day in ("2026-01-04", "2026-01-05", "2026-01-10", "2026-01-11", None):
+        tally.ticket("e", day, "USD", "radio", tickets=1, sold=1, gross=10_0000)
+    tally.campaign("e", "radio", spend=0, impressions=1, clicks=1, start="2026-01-05", end="2026-01-10")
+    row, rest = tally.truth(AS_OF)["campaigns"]
+    assert (row["conv_tickets"], row["roi"], row["cpa"]) == (2, None, 0)
+    assert (rest["channel"], rest["conv_tickets"], rest["conv_revenue"]) == ("unattributed", 3, "30.0000")
+
+
+def test_money_of_another_currency_is_not_summed():
+    tally = Tally()
+    tally.event("e", name=None, status="", currency=None, capacity=0, over_after=None, is_cancelled=False)
+    for currency in ("USD", "CAD", "CAD"):
+        tally.ticket("e", "2026-01-05", currency, "radio", tickets=1, sold=1, gross=10_0000)
+    event = tally.truth(AS_OF)["events"]["e"]
+    assert (event["currency"], event["tickets_sold"], event["gross_revenue"]) == ("CAD", 3, "20.0000")
+    assert event["money"]["USD"]["gross_revenue"] == "10.0000"
 
 
 def test_a_bigger_one_can_be_made(tmp_path: Path, world):
