@@ -27,6 +27,7 @@ sold as (
         sum(tickets.gross_amount - tickets.refunds_amount) as revenue
     from tickets
     inner join channels on tickets.event_key = channels.event_key and tickets.channel = channels.channel
+    where tickets.sold_date is not null
     group by tickets.event_key, tickets.channel, tickets.sold_date, tickets.currency
 ),
 

@@ -24,7 +24,8 @@ capacities as (
         case when seats.capacity > 0 then seats.capacity end as of_ticket_classes,
         case when venues.capacity > 0 then venues.capacity end as of_venue
     from events
-    left join seats on events.event_key = seats.event_key
+    -- Classes of no event we know share the unknown one: their sum is nobody's capacity.
+    left join seats on events.event_key = seats.event_key and events.event_id <> 'unknown'
     left join venues on events.venue_key = venues.venue_key
 )
 

@@ -1,4 +1,4 @@
--- Grain: one row per event and currency in which it has tickets, order items or refunds.
+-- Grain: one row per event and currency in which it has tickets, or money without one.
 with tickets as (select * from {{ ref('tickets') }}),
 
 order_items as (select * from {{ ref('order_items') }}),
@@ -43,6 +43,7 @@ entries as (
         {{ money('0') }} as fees_amount,
         {{ money('0') }} as tax_amount
     from refunds
+    where amount <> 0
     group by event_key, currency
 )
 

@@ -1,4 +1,4 @@
--- Per currency, every ticket sold and every amount of silver is in event_money once and in daily_metrics once.
+-- Per currency, every ticket sold and all money of silver is in event_money once and in daily_metrics once.
 with tickets as (select * from {{ ref('tickets') }}),
 
 order_items as (select * from {{ ref('order_items') }}),

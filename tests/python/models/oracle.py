@@ -626,12 +626,17 @@ def campaign_roi(silver: Silver, sales: Mapping[str, Row]) -> dict[tuple[str, st
     for campaign in silver.campaigns:
         row = marts.setdefault(
             (campaign["event"], campaign["channel"]),
-            {"spend": None, "conv_tickets": 0, "conv_revenue": Decimal(0)},
+            {
+                "spend": None,
+                "impressions": None,
+                "clicks": None,
+                "conv_tickets": 0,
+                "conv_revenue": Decimal(0),
+            },
         )
-        if campaign["spend"] is not None:
-            row["spend"] = (row["spend"] or 0) + campaign["spend"]
-        row["impressions"] = row.get("impressions", 0) + (campaign["impressions"] or 0)
-        row["clicks"] = row.get("clicks", 0) + (campaign["clicks"] or 0)
+        for name in ("spend", "impressions", "clicks"):
+            if campaign[name] is not None:
+                row[name] = (row.get(name) or 0) + campaign[name]
     for entry in (*silver.tickets, *silver.extras):
         is_won = isinstance(entry, Ticket) and any(
             (campaign["event"], campaign["channel"]) == (entry.event, entry.channel)
