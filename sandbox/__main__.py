@@ -130,9 +130,12 @@ def serve(
 @attendees_option
 @seed_option
 @click.option("--as-of", help="Moment of the marts, ISO 8601.  [default: BOXOFFICE_AS_OF, else now]")
+@click.option(
+    "--sheets/--no-sheets", "has_sheets", default=True, help="With the sample sheets.  [default: with]"
+)
 @click.option("--json", "as_json", is_flag=True, help="The whole truth as JSON.")
-def truth(state: Path, attendees: int, seed: int, as_of: str | None, as_json: bool) -> None:
-    """Print what the marts must show for the stand-in's account.
+def truth(state: Path, attendees: int, seed: int, as_of: str | None, has_sheets: bool, as_json: bool) -> None:
+    """Print what the marts must show for the stand-in's account and the sample sheets.
 
     The figures are summed while each row is invented, never through SQL. Days let pass in the stand-in count.
     Before a first start they are those of the account it would begin with.
@@ -143,17 +146,18 @@ def truth(state: Path, attendees: int, seed: int, as_of: str | None, as_json: bo
     except ValueError as error:
         raise BoxofficeError(f"{text} is not a moment.", "Write it like 2026-03-01T12:00:00Z.") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    from sandbox.server import world_of
+    from sandbox.server import truth_of, world_of
     from sandbox.store import FILE, Store
 
     if (state / FILE).exists():
         store = Store(state, time.time)
-        found = world_of(store).truth_at(moment)
+        world = world_of(store)
         store.close()
     else:
         from sandbox.generator import generate
 
-        found = generate(seed, attendees=attendees).truth_at(moment)
+        world = generate(seed, attendees=attendees)
+    found = truth_of(world, moment, has_sheets=has_sheets)
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
     else:

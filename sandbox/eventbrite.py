@@ -216,7 +216,7 @@ class Eventbrite:
             kinds = set(series.split(","))
             if not kinds <= {"children", "parents", "nonseries", "allseries"}:
                 raise wrong_argument("series_filter")
-        elif truth(tell("show_series_parent")):
+        elif is_true(tell("show_series_parent")):
             kinds = {"parents", "nonseries"}
         else:
             kinds = {"children", "nonseries"}
@@ -758,7 +758,7 @@ def ends(event: Json) -> str:
     return str((event.get("end") or {}).get("utc") or "")
 
 
-def truth(text: str | None) -> bool:
+def is_true(text: str | None) -> bool:
     return str(text).lower() in ("true", "1", "yes", "on")
 
 

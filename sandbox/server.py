@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, no_path
+from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
 from sandbox.store import KINDS, VERSION, Json, Store, split_questions
 
 if TYPE_CHECKING:
@@ -363,6 +363,15 @@ def world_of(store: Store) -> "World":
     return world
 
 
+def truth_of(world: "World", as_of: datetime, *, has_sheets: bool) -> Json:
+    """What the marts must show at a moment, with or without the sample sheets beside the account."""
+    if not has_sheets:
+        return world.truth_at(as_of)
+    from sandbox.sheets import make
+
+    return make().truth(world, as_of)
+
+
 def evolve_store(store: Store, *, days: int = 1, seed: int | None = None) -> Json:
     """Let days pass in the account. Returns how many objects of each kind changed and vanished."""
     from sandbox.generator import evolve
@@ -497,19 +506,21 @@ class Control:
     def truth(self, request: Request, wish: Json) -> Json:
         text = request.query_params.get("as_of")
         as_of = datetime.fromisoformat(text) if text else self.clock.now()
-        return world_of(self.store).truth_at(as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC))
+        as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+        return truth_of(world_of(self.store), as_of, has_sheets=is_true(request.query_params.get("sheets")))
 
 
-def application(store: Store, clock: Clock) -> tuple[Starlette, Gate]:
+def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
     api = Eventbrite(store, clock.now)
     gate = Gate(api.app, store, clock)
-    control = Control(store, clock, api, gate)
+    control = Starlette(routes=[Mount("/control", Control(store, clock, api, gate).app)])
 
-    async def elsewhere(request: Request, error: Exception) -> Response:
-        return no_path().answer()
+    async def by_room(scope: Scope, receive: Receive, send: Send) -> None:
+        # Nothing stands between the server and the gate: faults need its own `send`.
+        is_control = scope["type"] == "http" and scope["path"].startswith("/control")
+        await (control if is_control else gate)(scope, receive, send)
 
-    routes = [Route("/v3/{path:path}", gate), Mount("/control", control.app)]
-    return Starlette(routes=routes, exception_handlers={404: elsewhere}), gate
+    return by_room, gate
 
 
 class Server(uvicorn.Server):
@@ -533,7 +544,8 @@ class Server(uvicorn.Server):
 
 def listening_on(port: int) -> socket.socket:
     """A socket on loopback; port 0 takes a free one. Raises OSError when the port is taken."""
-    listener = socket.socket()
+    # Named as TCP, or asyncio leaves Nagle's algorithm on and every kept-alive answer is 40 ms late.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
