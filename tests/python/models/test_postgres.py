@@ -1,0 +1,41 @@
+"""Postgres builds and tests the same project, and its gold is DuckDB's to the last digit."""
+
+from tests.python.models import wild
+from tests.python.models.bronze import Row
+from tests.python.models.postgres import Postgres
+from tests.python.models.warehouse import Warehouse
+
+
+def test_gold_on_postgres_is_gold_on_duckdb(warehouse_of, postgres):
+    world = wild.world(11)
+    warehouse = warehouse_of(world)
+    warehouse.build("--exclude-resource-type", "unit_test")
+    postgres.load(world.tables)
+    postgres.build()  # unit tests included
+
+    assert_same_gold(warehouse, postgres)
+
+
+def assert_same_gold(warehouse: Warehouse, postgres: Postgres) -> None:
+    marts = [
+        row["table_name"]
+        for row in warehouse.rows(
+            "select table_name from information_schema.tables where table_schema = 'gold' order by all"
+        )
+    ]
+    assert len(marts) >= 10
+    for mart in marts:
+        here, there = _sorted(warehouse.rows(f"gold.{mart}")), _sorted(postgres.rows(f"gold.{mart}"))
+        assert [list(row) for row in here[:1]] == [list(row) for row in there[:1]], f"{mart}: other columns"
+        assert len(here) == len(there), f"{mart}: {len(here)} rows here, {len(there)} there"
+        for mine, other in zip(here, there, strict=True):
+            assert _typed(mine) == _typed(other), mart
+
+
+def _sorted(rows: list[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: [(value is None, str(value)) for value in row.values()])
+
+
+def _typed(row: Row) -> Row:
+    """So that 1, 1.0 and true are not taken for each other."""
+    return {name: (type(value).__name__, value) for name, value in row.items()}
