@@ -99,8 +99,8 @@ class Budget:
         self._open = 0
         self._since_wait = 0
         self._vain = 0
+        self._parked_for = 0.0
         self.requests = 0
-        self.waited = 0.0
 
     @property
     def left(self) -> int | None:
@@ -121,14 +121,18 @@ class Budget:
                     self._since_wait += 1
                     self.requests += 1
                     return
-                self._vain = self._vain + 1 if self._since_wait < 10 else 0
-                self._since_wait = 0
+                is_first = self._ends != self._parked_for
+                if is_first:
+                    # The first thread of many to meet this window's end.
+                    self._parked_for = self._ends
+                    self._vain = self._vain + 1 if self._since_wait < 10 else 0
+                    self._since_wait = 0
                 if self._vain > VAIN_WAITS:
                     raise Unavailable(
                         "The hourly budget of Eventbrite calls is spent by something other than this run.",
                         "See what else uses the same token, or give boxoffice its own.",
                     )
-            self.park(wait, "The hourly budget of Eventbrite calls is spent")
+            self.park(wait, "The hourly budget of Eventbrite calls is spent", is_told=not is_first)
 
     def give_back(self, header: str | None) -> None:
         """Ends a call that `take` began; `header` is the answer's `x-rate-limit`, None without an answer."""
@@ -139,22 +143,19 @@ class Budget:
             if not buckets:
                 return
             used, limit, reset = min(buckets, key=lambda bucket: _allowed(bucket[1]) - bucket[0])
-            ends = self._clock() + reset
+            # The reset is in whole seconds.
+            ends = self._clock() + reset + 1
             # Answers overtake each other: within one window a lower count is an older one.
             is_new_window = self._clock() >= self._ends or ends > self._ends + 60
             if is_new_window or used > self._used or limit != self._limit:
                 self._used, self._limit, self._ends = used, limit, ends
 
-    def park(self, seconds: float, why: str) -> None:
-        """Waits, and says until when if it takes more than a minute."""
-        with self._lock:
-            started = self._clock()
-            if seconds > LONGEST_BACKOFF:
-                until = datetime.fromtimestamp(started + seconds, UTC)
-                self._report(f"{why}; waiting until {until:%H:%M:%S} UTC.")
+    def park(self, seconds: float, why: str, *, is_told: bool = False) -> None:
+        """Waits, and says until when if it takes more than a minute and nobody has said so."""
+        if seconds > LONGEST_BACKOFF and not is_told:
+            until = datetime.fromtimestamp(self._clock() + seconds, UTC)
+            self._report(f"{why}; waiting until {until:%H:%M:%S} UTC.")
         self._sleep(seconds)
-        with self._lock:
-            self.waited += max(0.0, self._clock() - started)
 
     def _wait(self) -> float:
         if self._limit is None or self._clock() >= self._ends:
