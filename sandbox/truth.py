@@ -7,8 +7,9 @@ string with four places outside.
 Where the formulas leave room, the tally takes these readings:
 - a ticket is free when its price is known to be 0; an unreadable price is not a free ticket;
 - the money of a campaign row follows the event's own currency, its tickets count in every currency;
-- a campaign group none of whose rows states a spend has no spend (None), so neither cpa nor roi;
-- a ticket without a readable sale date is attributed to nothing and is on no day of `daily`.
+- a campaign group none of whose rows states a spend has no spend (None), so neither cpa nor roi; impressions
+  and clicks likewise;
+- a ticket without a readable sale date is attributed to nothing and is in `undated`, on no day of `daily`.
 """
 
 from collections import defaultdict
@@ -55,9 +56,15 @@ class EventFacts:
 @dataclass
 class CampaignFacts:
     spend: int | None = None
-    impressions: int = 0
-    clicks: int = 0
+    impressions: int | None = None
+    clicks: int | None = None
     spans: list[tuple[str | None, str | None]] = field(default_factory=list)
+
+    def add(self, spend: int | None, impressions: int | None, clicks: int | None) -> None:
+        """A sum of which nothing is known stays None."""
+        self.spend = _sum(self.spend, spend)
+        self.impressions = _sum(self.impressions, impressions)
+        self.clicks = _sum(self.clicks, clicks)
 
 
 class Tally:
@@ -66,7 +73,7 @@ class Tally:
     def __init__(self) -> None:
         self.events: dict[str, EventFacts] = {}
         # (day, currency): tickets, gross, refunds, fees, tax
-        self.days: dict[tuple[str, str | None], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+        self.days: dict[tuple[str | None, str | None], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
         # (event, channel, day of sale, currency): valid tickets, gross less refunds
         self.channels: dict[tuple[str, str | None, str | None, str | None], list[int]] = defaultdict(
             lambda: [0, 0]
@@ -127,12 +134,11 @@ class Tally:
         money[0] += gross
         money[2] += fees
         money[3] += tax
-        if day is not None:
-            row = self.days[day, currency]
-            row[0] += sold
-            row[1] += gross
-            row[3] += fees
-            row[4] += tax
+        row = self.days[day, currency]
+        row[0] += sold
+        row[1] += gross
+        row[3] += fees
+        row[4] += tax
         cell = self.channels[event, channel, day, currency]
         cell[0] += sold
         cell[1] += gross
@@ -148,8 +154,7 @@ class Tally:
     ) -> None:
         """`day` is the refund's own; a campaign sees it on the day its ticket was sold."""
         self.events[event].money[currency][1] += amount
-        if day is not None:
-            self.days[day, currency][2] += amount
+        self.days[day, currency][2] += amount
         self.channels[event, channel, sold_day, currency][1] -= amount
 
     def campaign(
@@ -164,15 +169,13 @@ class Tally:
         end: str | None,
     ) -> None:
         facts = self.campaigns[event, channel]
-        if spend is not None:
-            facts.spend = (facts.spend or 0) + spend
-        facts.impressions += impressions or 0
-        facts.clicks += clicks or 0
+        facts.add(spend, impressions, clicks)
         facts.spans.append((start, end))
 
     def truth(self, as_of: datetime) -> dict[str, Any]:
         """events: by event_key; currencies; daily: by date, then currency (days without rows are left out);
-        campaigns: rows by event_key and channel; channels: what every channel sold, campaign or not."""
+        undated: by currency, what has no readable date; campaigns: rows by event_key and channel;
+        channels: what every channel sold, campaign or not."""
         now = as_of.timestamp()
         currencies: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for facts in self.events.values():
@@ -180,13 +183,19 @@ class Tally:
                 for position, amount in enumerate(money):
                     currencies[currency][position] += amount
         daily: dict[str, dict[str | None, dict[str, Any]]] = defaultdict(dict)
+        undated: dict[str | None, dict[str, Any]] = {}
         for (day, currency), (sold, gross, refunds, fees, tax) in sorted(self.days.items(), key=str):
-            daily[day][currency] = {"tickets_sold": sold, **_money([gross, refunds, fees, tax])}
+            row = {"tickets_sold": sold, **_money([gross, refunds, fees, tax])}
+            if day is not None:
+                daily[day][currency] = row
+            elif sold or any((gross, refunds, fees, tax)):
+                undated[currency] = row
         return {
             "as_of": as_of.isoformat(),
             "events": {key: self._event(key, now) for key in self.events},
             "currencies": {currency: _money(money) for currency, money in currencies.items() if any(money)},
             "daily": dict(daily),
+            "undated": undated,
             "campaigns": self._campaigns(),
             "channels": self._channels(),
         }
@@ -229,10 +238,7 @@ class Tally:
         for (event, name), facts in self.campaigns.items():
             # the campaign of an event that is not here belongs to the unknown one of the sheets
             group = campaigns[event if event in self.events else "sheets-unknown", name]
-            if facts.spend is not None:
-                group.spend = (group.spend or 0) + facts.spend
-            group.impressions += facts.impressions
-            group.clicks += facts.clicks
+            group.add(facts.spend, facts.impressions, facts.clicks)
             group.spans += facts.spans
         for (event, channel, day, currency), (sold, revenue) in self.channels.items():
             campaign = campaigns.get((event, channel or ""))
@@ -301,6 +307,10 @@ def merged(tallies: Iterable[Tally]) -> Tally:
         for cell, pair in tally.channels.items():
             total.channels[cell] = [old + new for old, new in zip(total.channels[cell], pair, strict=True)]
     return total
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return one if other is None else (one or 0) + other
 
 
 def _money(money: list[int]) -> dict[str, str]:
