@@ -1,2 +1,9 @@
-{# The text of a cell without surrounding blanks; null when nothing is left. #}
-{% macro present(text) -%} nullif(trim({{ text }}), '') {%- endmacro %}
+{# The text of a cell without surrounding blanks; null when nothing is left. Few cells have any, so only those pay for
+   the trimming. #}
+{% macro present(text) -%}
+    case
+        when {{ text }} = '' then null
+        when {{ text }} like ' %' or {{ text }} like '% ' then nullif(trim({{ text }}), '')
+        else {{ text }}
+    end
+{%- endmacro %}

@@ -18,6 +18,14 @@ events as (select * from {{ ref('known_events') }}),
 
 currencies as (select * from {{ ref('currencies') }}),
 
+-- Words are folded once, not once a ticket.
+sheet_channels as (
+    select
+        channel as channel_name,
+        {{ folded('channel') }} as channel
+    from (select distinct channel from sheet) as named
+),
+
 online_refunds as (
     select
         ticket_id,
@@ -78,7 +86,7 @@ offline as (
         coalesce(events.event_key, 'sheets-unknown') as event_key,
         sheet.customer_id,
         {{ sheet_ticket_status('sheet.status') }} as status,
-        sheet.channel,
+        sheet_channels.channel,
         sheet.purchased_local as sold_local,
         coalesce(sheet.currency, events.currency) as currency,
         sheet.price_paid,
@@ -91,6 +99,7 @@ offline as (
             and sheet.file = left_out.file
             and left_out.sheet = 'tickets'
     left join events on 'sheets-' || sheet.event_id = events.event_key
+    left join sheet_channels on sheet.channel = sheet_channels.channel_name
     left join sheet_refunds on sheet.ticket_id = sheet_refunds.ticket_id
     where left_out.record is null
 )
@@ -136,7 +145,7 @@ select
     status = 'valid' as is_valid,
     true as is_seat,
     coalesce(price_paid = 0, false) and status <> 'unpaid' as is_free,
-    {{ folded('channel') }} as channel,
+    channel,
     {{ sheet_utc('sold_local') }} as sold_at,
     sold_local,
     cast(sold_local as date) as sold_date,
