@@ -842,6 +842,9 @@ class _Maker:
             self.pay(show, order, rng.randrange(since + 60, now - 60))
         again = [pair for pair in known if pair[1].case in _MORE_TO_REFUND]
         for how, (show, order) in zip(("asked", "silent", "asked_part", "asked"), again, strict=False):
+            # An older request beside a silent refund would leave open which day the money went back.
+            has_request = self.world._kept["orders"][order.id]["refund_requests"]
+            how = "asked" if how == "silent" and has_request else how
             self.refund(show, order, how, rng.randrange(since + 60, now - 60))
         plain = iter([pair for pair in known if pair[1].case == PLAIN and pair[1].costs.gross])
         for _ in range(max(2, sold // 600)):
