@@ -28,6 +28,16 @@ of_tickets as (
     left join currencies on tickets.currency = currencies.currency
 ),
 
+requested as (
+    select
+        order_id,
+        sum(amount_minor) as amount_minor
+    from online
+    where ticket_id is null
+    group by order_id
+),
+
+-- Requests date the refund of an order item unless they tell of more than it lost.
 of_orders as (
     select
         online.refund_id,
@@ -39,8 +49,11 @@ of_orders as (
         online.reason
     from online
     inner join order_items on 'eventbrite-' || online.order_id = order_items.order_key
+    inner join requested on online.order_id = requested.order_id
     left join currencies on order_items.currency = currencies.currency
-    where online.ticket_id is null
+    where
+        online.ticket_id is null
+        and {{ minor_to_major('requested.amount_minor', 'currencies.exponent') }} <= order_items.refunds_amount
 ),
 
 of_orders_summed as (
