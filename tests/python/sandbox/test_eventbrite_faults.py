@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,13 @@ import requests
 from click.testing import CliRunner
 
 from sandbox.__main__ import main
-from sandbox.server import Clock, StandIn, evolve_store, fill, running, world_of
+from sandbox.server import Clock, StandIn, evolve_store, fill, listening_on, running, world_of
 from sandbox.store import FILE, Store
 from tests.python.sandbox.test_eventbrite import (
     ATTENDEES,
     EVENT,
     EVENTS,
+    ORDERS,
     ORGANIZATION,
     Get,
     attendee,
@@ -224,25 +226,23 @@ def test_a_second_start_sees_the_same_objects(tmp_path: Path) -> None:
     with running(tmp_path, objects=objects()) as stand_in:
         stand_in.change("attendees", "21", status="Checked In")
         stand_in.put(attendees=[attendee("91")], delay=0.001)
-        before = getter(stand_in)(ORDERS_PATH).json()["orders"]
+        before = getter(stand_in)(ORDERS).json()["orders"]
     with running(tmp_path) as stand_in:
         get = getter(stand_in)
         assert get(f"/events/{EVENT}/attendees/21/").json()["status"] == "Checked In"
         assert get(f"/events/{EVENT}/attendees/91/").status_code == 200
-        after = get(ORDERS_PATH).json()["orders"]
+        after = get(ORDERS).json()["orders"]
         for item in before + after:
             item.pop("resource_uri")
         assert before == after
-
-
-ORDERS_PATH = f"/organizations/{ORGANIZATION}/orders/"
 
 
 def test_two_stand_ins_on_one_memory_see_each_other(tmp_path: Path) -> None:
     with running(tmp_path, objects=objects()) as one, running(tmp_path) as other:
         assert len(ids(getter(other)(ATTENDEES), "attendees")) == 5
         one.delete("attendees", "21")
-        assert len(ids(getter(other)(ATTENDEES), "attendees")) == 4
+        one.put(attendees=[attendee("92"), attendee("93")])
+        assert ids(getter(other)(ATTENDEES), "attendees") == ["22", "23", "24", "92", "93", "100"]
 
 
 def test_the_generated_account_can_be_crawled_whole_and_lives_on(tmp_path: Path) -> None:
@@ -272,6 +272,12 @@ def test_the_generated_account_can_be_crawled_whole_and_lives_on(tmp_path: Path)
     evolve_store(store)
     assert len(store.recall("days")) == 2
     store.close()
+
+
+def test_kept_alive_connections_are_answered_at_once() -> None:
+    """asyncio turns Nagle's algorithm off, 40 ms an answer, only on sockets that are named as TCP."""
+    with listening_on(0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
 
 
 # -- command line
