@@ -25,7 +25,7 @@ silver: $(VENV)/run ## Build the silver models
 gold: $(VENV)/run ## Build the gold models
 	@$(PYTHON) -m boxoffice build gold
 
-docs: $(VENV)/run ## Write the models' documentation to target/static_index.html
+docs: $(VENV)/run ## Write the documentation of every table and column
 	@$(PYTHON) -m boxoffice docs
 
 sandbox: $(VENV)/run ## Run the stand-in for Eventbrite in the foreground
@@ -49,6 +49,7 @@ lint: $(VENV)/dev ## Style and types: ruff, sqlfluff, mypy
 
 lock: ## Pin the dependencies of pyproject.toml again (needs uv)
 	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock
+	echo "duckdb==1.4.5" | uv pip compile - --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements-reader.lock
 	uv pip compile pyproject.toml --extra dev --extra postgres --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment and what dbt compiled; data stays
@@ -60,6 +61,8 @@ $(VENV)/run: requirements.lock
 	@$(INSTALL) -r requirements.lock
 	@touch $@
 
-$(VENV)/dev: requirements-dev.lock $(VENV)/run
+$(VENV)/dev: requirements-dev.lock requirements-reader.lock $(VENV)/run
 	@$(INSTALL) -r requirements-dev.lock
+	@# The oldest DuckDB that must open the marts file, aside from the environment's own.
+	@$(INSTALL) --upgrade --target $(VENV)/duckdb14 -r requirements-reader.lock
 	@touch $@
