@@ -259,9 +259,8 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
     console = Console()
 
     def banner(found: dict[str, str]) -> None:
+        console.print(Panel("A local Eventbrite with invented data is running.", expand=False))
         lines = [
-            "A local Eventbrite with invented data is running.",
-            "",
             f"API       {found['eventbrite']}/",
             "Token     sandbox",
             f"Control   {found['control']}/",
@@ -274,7 +273,8 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
             "",
             "Ctrl-C stops it. What changed is kept; `python -m sandbox reset` begins anew.",
         ]
-        console.print(Panel("\n".join(lines), title="boxoffice sandbox", expand=False), soft_wrap=True)
+        # Plain and unbroken: people copy these lines.
+        console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
     _run(state, port, attendees, seed, ready=banner)
     console.print("Stopped.")

@@ -372,3 +372,19 @@ def test_help_teaches() -> None:
     text = CliRunner().invoke(main, ["--help"]).stdout
     assert "EVENTBRITE_API_URL" in text
     assert "/control" in text
+
+
+def test_in_the_foreground_it_says_where_it_is_and_stops_on_interrupt(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", "--state", str(tmp_path), "--attendees", "20", "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = ""
+    while "Ctrl-C" not in told:
+        line = process.stdout.readline()
+        assert line, told
+        told += line
+    assert "/users/me/organizations/\n" in told
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.read().strip() == "Stopped."
+    assert process.wait(10) == 0
+    process.stdout.close()
