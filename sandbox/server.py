@@ -347,10 +347,10 @@ def fill(store: Store, *, seed: int, attendees: int) -> None:
     world = generate(seed, attendees=attendees)
     store.clear()
     store.put(as_wire(world.objects, world.owners))
-    store.remember("seed", seed)
+    store.remember("version", VERSION)
     store.remember("attendees", attendees)
     store.remember("days", [])
-    store.remember("version", VERSION)
+    store.remember("seed", seed)  # last: without it the next start fills again
 
 
 def world_of(store: Store) -> "World":

@@ -388,3 +388,22 @@ def test_in_the_foreground_it_says_where_it_is_and_stops_on_interrupt(tmp_path: 
     assert process.stdout.read().strip() == "Stopped."
     assert process.wait(10) == 0
     process.stdout.close()
+
+
+def test_a_first_start_that_was_killed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path, Clock())
+    remember = store.remember
+
+    def killed(name: str, value: object) -> None:
+        if name in ("seed", "attendees"):
+            raise KeyboardInterrupt
+        remember(name, value)
+
+    monkeypatch.setattr(store, "remember", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fill(store, seed=1, attendees=20)
+    assert store.recall("seed") is None
+    monkeypatch.undo()
+    fill(store, seed=1, attendees=20)
+    assert store.counts()["attendees"] == len(world_of(store).objects["attendees"])
+    store.close()
