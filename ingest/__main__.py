@@ -37,9 +37,9 @@ def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = Fal
 def _land_one(session: Session, step: Step, source: str, settings: Any, full: bool) -> None:
     try:
         module = importlib.import_module(f"ingest.{source}")
-        result = module.load(
-            settings, full=full, progress=session.progress, forgotten=session.ops.forgotten()
-        )
+        forgotten = session.ops.forgotten()
+        people = {"forgotten": forgotten} if forgotten else {}
+        result = module.load(settings, full=full, progress=session.progress, **people)
     except ConfigurationError:
         raise
     except Exception as error:

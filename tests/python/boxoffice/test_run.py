@@ -1,0 +1,176 @@
+"""The whole loop, on the sample sheets and the stand-in, as a newcomer's `make run` has it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from boxoffice.settings import ROOT
+from tests.python.boxoffice.conftest import Command, Ended, process_environment
+
+TRACKED = ("boxoffice", "ingest", "macros", "models", "sandbox", "seeds", "data/sample", "tests/generic")
+TOKEN = "WRONGTOKEN99"
+
+# Kills the process with the last breath of the step named first, as a power cut would.
+KILLED_AFTER = """
+import os, runpy, signal, sys
+from boxoffice.session import Session
+name, real = sys.argv.pop(1), Session._record
+def record(self, step):
+    real(self, step)
+    if step.name == name:
+        os.kill(os.getpid(), signal.SIGKILL)
+Session._record = record
+runpy.run_module("boxoffice", run_name="__main__")
+"""
+
+
+class Clone:
+    """A newcomer's folder: the project without settings, environment or data of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in (*TRACKED, "tests/singular"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("dbt_project.yml", "profiles.yml"):
+            shutil.copy(ROOT / name, folder / name)
+
+    def python(self, *words: str) -> Ended:
+        unset = dict.fromkeys(("DATABASE_URL", "MARTS_PATH", "SHEETS_DIR"), "")
+        environ = {**process_environment(self.folder, unset), "PYTHONPATH": str(self.folder)}
+        ended = subprocess.run(
+            [sys.executable, *words],
+            cwd=self.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def run(self, *words: str) -> Ended:
+        return self.python("-m", "boxoffice", "run", *words)
+
+    def marts(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every published table, its rows sorted."""
+        with duckdb.connect(
+            str(self.folder / "warehouse" / "sandbox_marts.duckdb"), read_only=True
+        ) as connection:
+            tables = [
+                row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()
+            ]
+            return {
+                table: connection.execute(f"select * from gold.{table} order by all").fetchall()
+                for table in sorted(tables)
+            }
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clone, Ended]]:
+    clone = Clone(tmp_path_factory.mktemp("newcomer"))
+    yield clone, clone.run()
+    shutil.rmtree(clone.folder, ignore_errors=True)
+
+
+def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, Ended]) -> None:
+    clone, ended = newcomer
+    assert ended.code == 0, ended.said
+    assert ended.err == ""
+    lines = ended.out.strip().splitlines()
+    assert lines[0].startswith("Sandbox mode: ")
+    assert lines[-1].startswith("Sandbox mode: ")
+    for step in ("sheets", "eventbrite", "build", "publish"):
+        assert sum(line.startswith(f"{step}: ") for line in lines) == 1
+    assert "Open it: duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
+    assert (clone.folder / "warehouse" / "sandbox").is_dir()
+    assert not (clone.folder / "target").exists()
+
+
+def test_no_name_and_no_email_of_the_samples_is_published(newcomer: tuple[Clone, Ended]) -> None:
+    clone, _ = newcomer
+    people: set[str] = set()
+    with (ROOT / "data" / "sample" / "customers.csv").open(encoding="utf-8-sig", newline="") as file:
+        for row in csv.DictReader(file):
+            people |= {
+                text.strip()
+                for text in (row.get("name"), row.get("email"))
+                if (text and " " in text) or "@" in (text or "")
+            }
+    with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
+        buyers = "select buyer_name, buyer_email from silver.orders where source = 'eventbrite'"
+        for name, email in connection.execute(buyers).fetchall():
+            people |= {text for text in (name, email) if text}
+    assert len(people) > 1000
+    # Text as a reader gets it, compression undone, and the bytes as they lie.
+    published = json.dumps(list(clone.marts().values()), default=str)
+    raw = (clone.folder / "warehouse" / "sandbox_marts.duckdb").read_bytes().decode("latin-1")
+    assert [person for person in people if person in published or person in raw] == []
+
+
+def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
+    clone, _ = newcomer
+    before = clone.marts()
+    document = clone.run("--json").document
+    steps = {step["name"]: step for step in document["steps"]}
+    assert document["exit_code"] == 0
+    assert (steps["sheets"]["changed"], steps["eventbrite"]["changed"]) == (0, 0)
+    assert clone.marts() == before
+
+
+@pytest.mark.slow
+def test_killed_after_any_step_the_next_run_ends_as_if_nothing_had_been(
+    newcomer: tuple[Clone, Ended], tmp_path: Path
+) -> None:
+    clone = Clone(tmp_path / "killed")
+    for step in ("sheets", "eventbrite", "build", "publish"):
+        assert clone.python("-c", KILLED_AFTER, step, "run").code == -signal.SIGKILL
+    assert clone.run().code == 0
+    assert clone.marts() == newcomer[0].marts()
+    with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
+        runs = connection.execute("select status from ops.runs order by run_id").fetchall()
+    assert [status for (status,) in runs] == ["killed"] * 4 + ["ok"]
+
+
+def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command, tmp_path: Path) -> None:
+    sheets = tmp_path / "sheets"
+    shutil.copytree(ROOT / "data" / "sample", sheets, dirs_exist_ok=True)
+    (sheets / "venues.csv").write_text("venue_id,city\n1,Berlin\n")
+    ended = command("-m", "boxoffice", "run", "--json")
+    document = ended.document
+    assert ended.code == document["exit_code"] == 1
+    assert [step["name"] for step in document["steps"]] == ["sheets", "eventbrite", "build", "publish"]
+    assert any("venues.csv" in problem["problem"] for problem in document["problems"])
+    assert (tmp_path / "data" / "marts.duckdb").is_file()
+
+
+def test_a_wrong_token_is_named_but_not_shown(command: Command, tmp_path: Path) -> None:
+    serve = [sys.executable, "-m", "sandbox", "serve", "--port", "0"]
+    serve += ["--state", str(tmp_path / "state"), "--attendees", "20"]
+    with subprocess.Popen(
+        serve, cwd=ROOT, env=dict(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        url = json.loads(server.stdout.readline())["eventbrite"]
+        environ = {"EVENTBRITE_TOKEN": TOKEN, "EVENTBRITE_API_URL": url}
+        ended = command("-m", "ingest", "eventbrite", environ=environ)
+        server.terminate()
+    assert ended.code == 1
+    assert "EVENTBRITE_TOKEN" in ended.said
+    assert TOKEN not in ended.said
+
+
+def test_a_missing_folder_is_named(command: Command, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    ended = command("-m", "ingest", "sheets", environ={"SHEETS_DIR": str(missing)})
+    assert ended.code in (1, 2)
+    assert str(missing) in ended.said
