@@ -61,18 +61,22 @@ def eventbrite(server: tuple[Eventbrite, str]) -> Eventbrite:
     return server[0]
 
 
-@pytest.fixture
-def settings(server: tuple[Eventbrite, str], tmp_path: Path) -> Settings:
+def settings_in(folder: Path, url: str) -> Settings:
     return Settings(
         as_of=DAY,
-        warehouse_path=tmp_path / "boxoffice.duckdb",
-        ops_path=tmp_path / "ops.sqlite",
-        marts_path=tmp_path / "marts.duckdb",
-        sheets_dir=tmp_path,
-        mappings_dir=tmp_path,
+        warehouse_path=folder / "boxoffice.duckdb",
+        ops_path=folder / "ops.sqlite",
+        marts_path=folder / "marts.duckdb",
+        sheets_dir=folder,
+        mappings_dir=folder,
         eventbrite_token=TOKEN,
-        eventbrite_api_url=server[1],
+        eventbrite_api_url=url,
     )
+
+
+@pytest.fixture
+def settings(server: tuple[Eventbrite, str], tmp_path: Path) -> Settings:
+    return settings_in(tmp_path, server[1])
 
 
 @pytest.fixture
@@ -90,6 +94,21 @@ def pull(eventbrite: Eventbrite, settings: Settings, time: Time) -> Pull:
         return source.load(now, full=full, sleep=time.sleep, clock=time)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def first_pull(server: tuple[Eventbrite, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the first pull of the small world makes."""
+    folder = tmp_path_factory.mktemp("first")
+    server[0].reset()
+    assert source.load(settings_in(folder, server[1])).status == "ok"
+    return folder
+
+
+@pytest.fixture
+def loaded(first_pull: Path, tmp_path: Path, eventbrite: Eventbrite) -> None:
+    """The small world was pulled before."""
+    shutil.copytree(first_pull, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -163,8 +182,8 @@ def test_every_object_lands_whole_with_its_keys(pull: Pull, eventbrite: Eventbri
     assert (missing, when) == (None, DAY.replace(tzinfo=None))
 
 
+@pytest.mark.usefixtures("loaded")
 def test_events_land_without_their_ticket_classes(pull: Pull, rows: Rows) -> None:
-    pull()
     assert rows("select count(*) from events where payload like '%ticket_classes%'") == [(0,)]
 
 
@@ -241,10 +260,10 @@ def test_an_empty_organization_is_no_trouble(pull: Pull, eventbrite: Eventbrite)
 # -- what changed
 
 
+@pytest.mark.usefixtures("loaded")
 def test_with_nothing_new_two_requests_a_listing_and_no_load(
     pull: Pull, eventbrite: Eventbrite, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pull()
     monkeypatch.setattr("ingest.landing.land", lambda *any_: pytest.fail("something was loaded"))
     result = pull(day=0.5)
     assert (result.status, landed(result)) == ("ok", {})
@@ -254,10 +273,10 @@ def test_with_nothing_new_two_requests_a_listing_and_no_load(
     ]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_refund_replaces_the_order_and_keeps_both_versions(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     refunded = changed(order(2), 600, status="refunded", costs={"gross": money(0)})
     world(eventbrite)["orders"][1] = refunded
     result = pull(day=1)
@@ -267,16 +286,16 @@ def test_a_refund_replaces_the_order_and_keeps_both_versions(
         "select changed, payload_hash, landed_at from orders_history"
         " where id = '10000000002' order by changed"
     ) == [
-        (datetime(2027, 2, 1, 0, 2), payload_hash(order(2)), at(2027, 3, 1, 6)),
-        (datetime(2027, 2, 1, 10), payload_hash(refunded), at(2027, 3, 2, 6)),
+        (at(2027, 2, 1, 0, 2), payload_hash(order(2)), at(2027, 3, 1, 6)),
+        (at(2027, 2, 1, 10), payload_hash(refunded), at(2027, 3, 2, 6)),
     ]
     assert rows("select watermark from listings where listing = 'orders'") == [(at(2027, 2, 1, 10),)]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_version_seen_before_keeps_when_it_was_first_seen(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     world(eventbrite)["attendees"][0] = changed(attendee(1), 50, checked_in=True)
     pull(day=1)
     pull(day=2, full=True)
@@ -296,10 +315,10 @@ def test_an_older_answer_never_overwrites_a_newer_one(pull: Pull, eventbrite: Ev
     assert rows("select count(*) from orders_history where id = '10000000001'") == [(2,)]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_of_two_answers_of_the_same_second_the_later_one_counts(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     world(eventbrite)["orders"][2] = order(3, status="refunded")
     assert landed(pull()) == {"orders": 1}
     assert rows("select payload->>'status' from orders where id = '10000000003'") == [("refunded",)]
@@ -342,6 +361,7 @@ def test_an_edit_during_the_crawl_is_found_by_the_next_run(
     assert rows("select payload->>'status' from orders where id = '10000000001'") == [("refunded",)]
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
     "trouble",
     [error(500, "INTERNAL_ERROR"), error(403, "NOT_AUTHORIZED"), Drop(), error(400, "ARGUMENTS_ERROR")],
@@ -349,7 +369,6 @@ def test_an_edit_during_the_crawl_is_found_by_the_next_run(
 def test_a_listing_that_breaks_off_moves_nothing(
     pull: Pull, eventbrite: Eventbrite, rows: Rows, trouble: Response
 ) -> None:
-    pull()
     before = rows("select * from listings order by all")
     eventbrite.page_size = 2
     world(eventbrite)["orders"] = [changed(order(number), 600 + number) for number in range(1, 7)]
@@ -462,10 +481,10 @@ def test_orders_without_their_refund_requests_do_not_replace_those_with(
 # -- what is gone
 
 
+@pytest.mark.usefixtures("loaded")
 def test_what_vanished_is_marked_by_a_full_listing_and_unmarked_when_it_is_back(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     gone = {kind: world(eventbrite)[kind].pop(0) for kind in ("events", "orders", "attendees")}
     venue = world(eventbrite)["venues"].pop(0)
 
@@ -500,10 +519,10 @@ def test_what_vanished_is_marked_by_a_full_listing_and_unmarked_when_it_is_back(
     assert rows("select count(*) from orders_history") == [(3,)]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_once_a_week_orders_and_attendees_are_listed_whole(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     del world(eventbrite)["attendees"][0]
     pull(day=6.9)
     assert rows("select count(*) from attendees where missing_since is not null") == [(0,)]
@@ -526,8 +545,8 @@ def test_a_stale_answer_still_takes_the_mark_away(pull: Pull, eventbrite: Eventb
     ]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_rows_of_a_failed_listing_are_never_marked(pull: Pull, eventbrite: Eventbrite, rows: Rows) -> None:
-    pull()
     eventbrite.faults = [
         always("venues", error(403, "NOT_AUTHORIZED")),
         always("events", error(500, "INTERNAL_ERROR")),
@@ -539,10 +558,10 @@ def test_rows_of_a_failed_listing_are_never_marked(pull: Pull, eventbrite: Event
         assert rows(f"select count(*) from {name} where missing_since is not null") == [(0,)]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_row_that_slips_between_two_pages_is_not_marked(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     eventbrite.page_size = 2
 
     def shift(path: str) -> None:
@@ -558,8 +577,8 @@ def test_a_row_that_slips_between_two_pages_is_not_marked(
 # -- tokens and organizations
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_refused_token_fails_in_one_sentence(pull: Pull, eventbrite: Eventbrite, rows: Rows) -> None:
-    pull()
     before = everything(rows)
     eventbrite.faults = [always("organizations", error(401, "INVALID_AUTH"))]
     result = pull(full=True)
@@ -568,10 +587,10 @@ def test_a_refused_token_fails_in_one_sentence(pull: Pull, eventbrite: Eventbrit
     assert everything(rows) == before
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_token_revoked_mid_run_keeps_what_was_complete_and_marks_nothing(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     eventbrite.page_size = 2
     del world(eventbrite)["orders"][0]
     world(eventbrite)["orders"].append(changed(order(9), 900))
@@ -598,10 +617,10 @@ def test_a_token_revoked_mid_run_keeps_what_was_complete_and_marks_nothing(
     assert rows("select count(*) from orders where id = '10000000009'") == [(1,)]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_server_that_is_down_fails_and_keeps_the_last_good_data(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
-    pull()
     before = everything(rows)
     eventbrite.faults = [lambda request: error(503, "INTERNAL_ERROR")]
     result = pull(full=True)
@@ -707,11 +726,11 @@ def test_a_spent_budget_parks_the_run_and_says_so(
 # -- state that is lost, or older than it should be
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("lost", ["dlt", "warehouse", "both", "yesterday"])
 def test_whatever_is_lost_bronze_is_as_a_fresh_full_load(
     pull: Pull, eventbrite: Eventbrite, settings: Settings, rows: Rows, tmp_path: Path, lost: str
 ) -> None:
-    pull()
     yesterday = tmp_path / "yesterday.duckdb"
     shutil.copy(settings.warehouse_path, yesterday)
     world(eventbrite)["orders"].append(order(40))
@@ -732,10 +751,10 @@ def test_whatever_is_lost_bronze_is_as_a_fresh_full_load(
     assert everything(rows) == found
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_watermark_ahead_of_its_rows_is_void(
     pull: Pull, eventbrite: Eventbrite, settings: Settings, rows: Rows
 ) -> None:
-    pull()
     with duckdb.connect(str(settings.warehouse_path)) as connection:
         connection.execute("delete from bronze_eventbrite.orders where id > '10000000001'")
     pull()
