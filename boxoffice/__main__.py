@@ -87,7 +87,7 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
     settings = session.settings
     with session.step("build") as step:
         built = build.build(settings, select=select, progress=session.progress)
-        step.detail = f"{built.models} models, {built.tests_passed} tests passed"
+        step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"
             step.status = "partial"

@@ -77,6 +77,7 @@ def build(
         BoxofficeError: dbt could not start, e.g. a model cannot be parsed.
     """
     started = time.perf_counter()
+    progress("reading the models", 0, None)
     with _environment(settings):
         manifest = _parse(settings, project_dir)
         result = _build(settings, project_dir, manifest, select, progress)

@@ -29,19 +29,25 @@ class Terminal:
     def begin(self, step: str) -> None:
         if not self.console.is_terminal or self.as_json:
             return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
-        from rich.progress import TimeElapsedColumn as Elapsed
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20))
         self.progress = Progress(
-            *columns, MofNCompleteColumn(), Elapsed(), console=self.console, transient=True
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[count]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
         )
-        self.task = self.progress.add_task(step, total=None)
+        self.task = self.progress.add_task(step, total=None, count="")
         self.progress.start()
 
     def advance(self, step: str, what: str, done: int, total: int | None) -> None:
         if self.progress is not None:
-            self.progress.update(self.task, description=f"{step}: {what}"[:44], completed=done, total=total)
+            count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
+            words = f"{step}: {what}"[:44]
+            self.progress.update(self.task, description=words, completed=done, total=total, count=count)
 
     def end(self, line: str) -> None:
         if self.progress is not None:
