@@ -238,12 +238,14 @@ def finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> bool:
 
 
 def land(pipeline: dlt.Pipeline, settings: Settings, *resources: Any) -> None:
-    """Land the resources, each a table of its own, in one load package.
+    """Land the resources, each a table of its own, in one load package; a pending one is finished first.
 
     Raises:
         BoxofficeError: the warehouse or the disk refuses. Errors raised inside a resource come out as they
             were raised.
     """
+    # dlt would load the pending package alone and pass over what it is given.
+    finish_pending(pipeline, settings)
     with plain_errors(settings):
         pipeline.run(list(resources), loader_file_format="parquet").raise_on_failed_jobs()
     # What was loaded is in the warehouse; dlt would keep a note of every package for ever.
