@@ -1,5 +1,5 @@
 {# Text as it is compared: lower case, every run of what is neither letter nor digit one space, trimmed; null when
-   nothing is left. #}
+   nothing is left. On Postgres a collation that knows every alphabet, whatever the database's own is (17 and later). #}
 {% macro folded(text) -%} {{ return(adapter.dispatch('folded')(text)) }} {%- endmacro %}
 
 {% macro duckdb__folded(text) -%}
@@ -7,7 +7,7 @@
 {%- endmacro %}
 
 {% macro postgres__folded(text) -%}
-    nullif(trim(regexp_replace(lower({{ text }} collate "unicode"), '[^[:alnum:]]+', ' ', 'g')), '')
+    nullif(trim(regexp_replace(lower({{ text }} collate "pg_c_utf8"), '[^[:alnum:]]+', ' ', 'g')), '') collate "default"
 {%- endmacro %}
 
 {% macro spark__folded(text) -%}

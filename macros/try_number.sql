@@ -13,14 +13,14 @@
 {%- endmacro %}
 
 {% macro postgres__try_number(text) -%}
-    case
+    cast(case
         when {{ text }} ~ '^\s*[+-]?([0-9]{1,14}(\.[0-9]*)?|\.[0-9]+)\s*$'
             then cast({{ text }} as {{ money_type() }})
         when
             {{ text }} ~ '^-?\s*[$€£¥]?\s*-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]*)?$'
             and pg_input_is_valid(regexp_replace({{ text }}, '[$€£¥,\s]', '', 'g'), 'numeric(18, 4)')
             then cast(regexp_replace({{ text }}, '[$€£¥,\s]', '', 'g') as {{ money_type() }})
-    end
+    end as {{ money_type() }})
 {%- endmacro %}
 
 {% macro spark__try_number(text) -%}

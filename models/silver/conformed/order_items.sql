@@ -15,7 +15,7 @@ select
     gross_amount,
     fees_amount,
     tax_amount,
-    greatest(refunds_amount, 0) as refunds_amount,
+    cast(greatest(refunds_amount, 0) as {{ money_type() }}) as refunds_amount,
     refunded_at
 from balances
 -- An order lowered while its attendees were not is an item of refunds alone.

@@ -140,7 +140,7 @@ select
     tickets.ticket_key,
     cast(null as {{ dbt.type_string() }}) as order_item_key,
     coalesce(tickets.event_key, events.event_key, 'sheets-unknown') as event_key,
-    coalesce(sheet.refund_amount, 0) as amount,
+    cast(coalesce(sheet.refund_amount, 0) as {{ money_type() }}) as amount,
     case when tickets.ticket_key is null then events.currency else tickets.currency end as currency,
     {{ sheet_utc('sheet.refunded_local') }} as refunded_at,
     sheet.refunded_local,

@@ -19,7 +19,8 @@ select
     coalesce(nullif(classes.capacity, 0), nullif(classes.quantity_total, 0)) as capacity,
     coalesce(classes.capacity, 0) = 0 and coalesce(classes.quantity_total, 0) = 0 as is_unlimited,
     classes.is_free,
-    coalesce({{ minor_to_major('classes.price_minor', 'currencies.exponent') }}, 0) as price_amount,
+    cast(coalesce({{ minor_to_major('classes.price_minor', 'currencies.exponent') }}, 0) as {{ money_type() }})
+        as price_amount,
     coalesce(classes.currency, events.currency) as currency,
     classes.is_missing as is_deleted
 from classes

@@ -150,13 +150,11 @@ select
     sold_local,
     cast(sold_local as date) as sold_date,
     currency,
-    case when status = 'unpaid' then 0 else coalesce(price_paid, 0) end as gross_amount,
+    cast(case when status = 'unpaid' then 0 else coalesce(price_paid, 0) end as {{ money_type() }}) as gross_amount,
     cast(0 as {{ money_type() }}) as fees_amount,
     cast(0 as {{ money_type() }}) as tax_amount,
-    case
-        when status = 'unpaid' then 0
-        else cast(coalesce(refunds_amount, 0) as {{ money_type() }})
-    end as refunds_amount,
+    cast(case when status = 'unpaid' then 0 else coalesce(refunds_amount, 0) end as {{ money_type() }})
+        as refunds_amount,
     record as sheet_record,
     has_issue
 from offline

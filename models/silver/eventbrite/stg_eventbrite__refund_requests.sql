@@ -55,10 +55,7 @@ source as (
         parsed,
         {{ json_text('parsed', 'amount_processed') }} as amount,
         -- The amount is a whole number or a money object: nobody has seen which.
-        case
-            when {{ json_text('parsed', 'amount_processed') }} like '{{ "{%" }}'
-                then {{ json_parsed(json_text('parsed', 'amount_processed'), {'value': 'integer'}) }}
-        end as money
+        {{ json_parsed(json_object(json_text('parsed', 'amount_processed')), {'value': 'integer'}) }} as money
     from items_read
 )
 
