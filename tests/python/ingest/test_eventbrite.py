@@ -618,6 +618,18 @@ def test_a_token_revoked_mid_run_keeps_what_was_complete_and_marks_nothing(
 
 
 @pytest.mark.usefixtures("loaded")
+def test_a_failed_run_marks_nothing_even_in_complete_listings(
+    pull: Pull, eventbrite: Eventbrite, rows: Rows
+) -> None:
+    del world(eventbrite)["orders"][0]
+    del world(eventbrite)["venues"][0]
+    eventbrite.faults = [always("questions", error(401, "INVALID_AUTH"))]
+    assert pull(day=1, full=True).status == "failed"
+    for name in ("orders", "venues"):
+        assert rows(f"select id from {name} where missing_since is not null") == []
+
+
+@pytest.mark.usefixtures("loaded")
 def test_a_server_that_is_down_fails_and_keeps_the_last_good_data(
     pull: Pull, eventbrite: Eventbrite, rows: Rows
 ) -> None:
