@@ -97,13 +97,9 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
     if select and "gold" not in select:
         return
     if not built.gold_is_sound:
-        session.problem(
-            "publish",
-            BoxofficeError(
-                f"{_short(settings.marts_path)} was not renewed: gold did not pass.",
-                "It shows the last good state until the failures above are mended.",
-            ),
-        )
+        stays = "It shows the last good state until then." if settings.marts_path.exists() else ""
+        problem = f"{_short(settings.marts_path)} is not renewed before the failures above are mended."
+        session.problem("publish", BoxofficeError(problem, stays))
         return
     with session.step("publish") as step:
         done = publish(settings.warehouse_path, settings.marts_path, built.published)

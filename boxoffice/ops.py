@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -137,6 +138,19 @@ class Ops:
                 " select ?, 1 + count(*), ?, ?, ?, ?, ?, ? from steps where run_id = ?",
                 (run_id, step, status, *rows, seconds, run_id),
             )
+
+    def add_api_error(self, run_id: int, system: str, error: BoxofficeError, secrets: Sequence[str]) -> int:
+        """Keep a failed call for RETENTION_DAYS, `secrets` removed. Returns the id that people are shown."""
+        stack = "".join(traceback.format_exception(error))
+        for secret in secrets:
+            stack = stack.replace(secret, "***")
+        with self.connection:
+            cursor = self.connection.execute(
+                "insert into api_errors (run_id, failed_at, system, rule_id, response, stack)"
+                " values (?, ?, ?, ?, ?, ?)",
+                (run_id, _now(), system, type(error).__name__, error.problem, stack),
+            )
+        return int(cursor.lastrowid or 0)
 
     def drop_old(self, retention_days: int) -> None:
         """Drop the failed calls that are older than RETENTION_DAYS."""

@@ -28,7 +28,7 @@ class Step:
     """One step and what came of it. Row counts are None where a step has none."""
 
     name: str
-    status: str = "ok"  # "ok", "partial", "failed" or "skipped"
+    status: str = "ok"  # "ok", "partial", "failed", "skipped" or "stopped"
     landed: int | None = None
     changed: int | None = None
     rejected: int | None = None
@@ -83,8 +83,8 @@ class Session:
         started = time.perf_counter()
         try:
             yield step
-        except BaseException:
-            step.status = "failed"
+        except BaseException as error:
+            step.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             raise
         finally:
             step.seconds = time.perf_counter() - started

@@ -74,13 +74,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     is_sandbox = _is_untouched(values)
     warehouse = _warehouse_path(values.get("DATABASE_URL"), is_sandbox)
     marts = ROOT / "warehouse" / ("sandbox_marts.duckdb" if is_sandbox else "marts.duckdb")
+    marts = _path(values, "MARTS_PATH", marts)
+    if marts == warehouse or marts.is_dir():
+        raise ConfigurationError(
+            f"MARTS_PATH is {marts}, which is {'a folder' if marts.is_dir() else 'the warehouse itself'}.",
+            "Let it name a file of its own, or leave it out.",
+        )
     token = values.get("EVENTBRITE_TOKEN")
     return Settings(
         as_of=_as_of(values.get("BOXOFFICE_AS_OF")),
         warehouse_path=warehouse,
         # Beside the warehouse, so that two warehouses never share journal and keys.
         ops_path=warehouse.with_name("sandbox_ops.sqlite" if is_sandbox else "ops.sqlite"),
-        marts_path=_path(values, "MARTS_PATH", marts),
+        marts_path=marts,
         sheets_dir=_path(values, "SHEETS_DIR", ROOT / "data" / ("sample" if is_sandbox else "sheets")),
         mappings_dir=_path(
             values, "MAPPINGS_DIR", ROOT / ("sandbox/mappings" if is_sandbox else "seeds/mappings")

@@ -55,15 +55,28 @@ def _land_one(session: Session, step: Step, source: str, settings: Any, full: bo
     step.status = "failed" if step.status == "failed" else result.status
     session.notes += result.notes
     for problem in result.problems:
-        session.problem(source, problem)
-    if result.status == "skipped":
-        return
+        session.problem(source, _kept(session, source, problem))
+    if result.status in ("skipped", "failed"):
+        return  # nothing landed that could be counted on
     step.landed = sum(table.read - table.rejected for table in result.tables)
     step.changed = sum(table.landed for table in result.tables)
     step.rejected = sum(table.rejected for table in result.tables)
     step.tables = [asdict(table) for table in result.tables]
     if result.requests:
         step.detail = f"{result.requests:,} requests"
+
+
+def _kept(session: Session, source: str, problem: BoxofficeError) -> BoxofficeError:
+    """The problem as it is shown: one that came of a call is kept among the API errors, under an id."""
+    if source != "eventbrite":
+        return problem
+    from ingest.eventbrite_api import TokenRefused, Unavailable, Withheld
+
+    if not isinstance(problem, TokenRefused | Unavailable | Withheld):
+        return problem
+    secrets = [session.settings.eventbrite_token or ""]
+    number = session.ops.add_api_error(session.run_id, source, problem, list(filter(None, secrets)))
+    return BoxofficeError(problem.problem, f"{problem.remedy} (API error {number}.)")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

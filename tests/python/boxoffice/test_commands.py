@@ -72,6 +72,12 @@ def test_a_bad_database_url_is_refused(command: Command, url: str, words: str) -
     assert "hunter2" not in ended.said
 
 
+def test_marts_over_the_warehouse_are_refused(command: Command, tmp_path: Path) -> None:
+    ended = command(*FRAME, environ={"MARTS_PATH": str(tmp_path / "data" / "warehouse.duckdb")})
+    assert ended.code == 2
+    assert "the warehouse itself" in ended.said
+
+
 def test_a_warehouse_held_by_another_program_is_named(command: Command, tmp_path: Path) -> None:
     assert command(*FRAME).code == 0
     path = tmp_path / "data" / "warehouse.duckdb"

@@ -166,7 +166,12 @@ def test_a_wrong_token_is_named_but_not_shown(command: Command, tmp_path: Path) 
         server.terminate()
     assert ended.code == 1
     assert "EVENTBRITE_TOKEN" in ended.said
+    assert "API error 1" in ended.said
     assert TOKEN not in ended.said
+    assert TOKEN.encode() not in (tmp_path / "data" / "ops.sqlite").read_bytes()
+    with duckdb.connect(str(tmp_path / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        kept = connection.execute("select api_error_id, system, rule_id from ops.api_errors").fetchall()
+    assert kept == [(1, "eventbrite", "TokenRefused")]
 
 
 def test_a_missing_folder_is_named(command: Command, tmp_path: Path) -> None:
