@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 import duckdb
 import pytest
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
 from boxoffice import settings as settings_module
 from boxoffice.settings import Settings
@@ -100,23 +101,15 @@ def die_at(moment: int) -> None:
     for owner, name in STEPS:
         setattr(owner, name, wrapped(getattr(owner, name)))
     # Inside the transaction too: rows deleted, new ones not yet in.
-    execute = landing._WarehouseClient
-    original = execute.create_load_job
+    run_sql = DuckDbSqlClient.execute_sql
 
-    def create_load_job(self: Any, *args: Any, **kwargs: Any) -> Any:
-        job = original(self, *args, **kwargs)
-        run_sql = self.sql_client.execute_sql
+    def execute_sql(self: Any, sql: str, *values: Any, **named: Any) -> Any:
+        outcome = run_sql(self, sql, *values, **named)
+        if sql.startswith(("DELETE", "INSERT")):
+            pass_one()
+        return outcome
 
-        def execute_sql(sql: str, *values: Any) -> Any:
-            outcome = run_sql(sql, *values)
-            if sql.startswith(("DELETE", "INSERT")):
-                pass_one()
-            return outcome
-
-        self.sql_client.execute_sql = execute_sql
-        return job
-
-    execute.create_load_job = create_load_job  # type: ignore[method-assign]
+    DuckDbSqlClient.execute_sql = execute_sql  # type: ignore[method-assign]
 
 
 def killed_at(root: Path, moment: int) -> bool:
