@@ -531,7 +531,6 @@ class _Pull:
             assert connection is not None
             # Payloads are wide: more threads only hold more of them at once.
             connection.execute("set threads = 1")
-            connection.execute(f"set memory_limit = '{landing.UPSERT_MEMORY}'")
             for table in COLUMNS:
                 stages = [stage for each in complete for stage in each.stages if stage.table == table]
                 compared = _Compared(connection, self._folder, table, stages, self._as_of)
@@ -681,6 +680,9 @@ class _Compared:
             stage = f"select * from read_parquet([{listed}])"
         else:
             stage = f"select *, 0::bigint as seq, false as is_lean from {self._held} limit 0"
+        ((held_rows,),) = connection.execute(f"select count(*) from {self._held}").fetchall()
+        rows = held_rows + sum(stage.read for stage in stages)
+        connection.execute(f"set memory_limit = '{landing.memory_for(rows)}'")
         connection.execute(f"create or replace temp view stage as {stage}")
         # Of the versions that came of one row, the one that changed last; of those, the one that came last.
         connection.execute(

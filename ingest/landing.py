@@ -16,6 +16,7 @@ import dlt
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 from dlt.common.destination.client import LoadJob, PreparedTableSchema
 from dlt.common.destination.exceptions import DestinationException
 from dlt.common.storages.load_storage import ParsedLoadJobFileName
@@ -35,8 +36,11 @@ SNAPSHOT = "x-snapshot"
 UPSERT = "x-upsert"
 """The hint of a table whose rows are replaced by key: the key's columns, comma separated."""
 
-UPSERT_MEMORY = "80MB"
-"""What DuckDB may hold of the rows on their way; beyond it, it spills beside the warehouse."""
+
+def memory_for(rows: int) -> str:
+    """What DuckDB may hold while it handles so many wide rows; beyond it, it spills beside the warehouse."""
+    return f"{128 + rows // 1000}MB"
+
 
 # Types of bronze columns, as Arrow and as SQL.
 SQL_TYPES = {pa.string(): "varchar", pa.int64(): "bigint", TIMESTAMP: "timestamp"}
@@ -181,7 +185,8 @@ class _UpsertJob(DuckDbCopyJob):
         file = f"read_parquet('{self._file_path}')"
         # Payloads are wide: more threads would only hold more of them at once.
         client.execute_sql("SET threads = 1")
-        client.execute_sql(f"SET memory_limit = '{UPSERT_MEMORY}'")
+        rows = pq.read_metadata(self._file_path).num_rows
+        client.execute_sql(f"SET memory_limit = '{memory_for(rows)}'")
         with client.begin_transaction():
             client.execute_sql(f"DELETE FROM {name} WHERE ({keys}) IN (SELECT ({keys}) FROM {file})")
             client.execute_sql(f"INSERT INTO {name} BY NAME SELECT * FROM {file}")
