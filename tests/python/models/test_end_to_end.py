@@ -61,7 +61,8 @@ def present(warehouse: Warehouse) -> list[Row]:
         row
         for table in ("events", "venues", "ticket_classes", "orders", "attendees", "questions", "discounts")
         for row in warehouse.rows(
-            f"select id, payload_hash from bronze_eventbrite.{table} where missing_since is null order by 1, 2"
+            f"select id, payload_hash from bronze_eventbrite.{table} "
+            "where missing_since is null order by 1, 2"
         )
     ]
 
