@@ -1,17 +1,14 @@
--- Grain: one row per ticket that was scanned, at its first scan. Its event is the ticket's.
-with tickets as (select * from {{ ref('tickets') }}),
-
-checkins as (select * from {{ ref('checkins') }})
-
+-- Grain: one row per ticket that was scanned, at its first scan. A projection of silver: a view, and
+-- its ref leaves out the database, so that it also works in a file that was renamed or attached.
+{{ config(materialized='view') }}
 select
-    checkins.checkin_key,
-    checkins.ticket_key,
-    tickets.event_key,
-    {{ date_key('cast(checkins.checked_in_local as date)') }} as date_key,
-    checkins.checked_in_at,
-    checkins.checked_in_local,
-    checkins.gate,
-    tickets.is_valid and tickets.is_seat as is_attendance
-from checkins
-inner join tickets on checkins.ticket_key = tickets.ticket_key
-where checkins.is_first
+    checkin_key,
+    ticket_key,
+    event_key,
+    {{ date_key('cast(checked_in_local as date)') }} as date_key,
+    checked_in_at,
+    checked_in_local,
+    gate,
+    is_attendance
+from {{ ref('checkins').include(database=false) }}
+where is_first

@@ -6,7 +6,10 @@ with attendees as (
 
 sheet as (select * from {{ ref('stg_sheets__checkins') }}),
 
-left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'checkins'),
+left_out as (
+    select * from {{ ref('int_sheets__left_out') }}
+    where sheet = 'checkins'
+),
 
 tickets as (select * from {{ ref('tickets') }}),
 
@@ -17,9 +20,10 @@ scans as (
         sheet.checkin_id,
         sheet.record,
         tickets.ticket_key,
-        coalesce(tickets.event_key, events.event_key, 'sheets-unknown') as event_key,
         sheet.scanned_local,
-        sheet.gate
+        sheet.gate,
+        coalesce(tickets.event_key, events.event_key, 'sheets-unknown') as event_key,
+        coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance
     from sheet
     left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
     left join tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
@@ -59,9 +63,11 @@ select
     attendees.checked_in_at,
     {{ local_ts('attendees.checked_in_at', "coalesce(events.timezone, 'UTC')") }} as checked_in_local,
     cast(null as {{ dbt.type_string() }}) as gate,
-    true as is_first
+    true as is_first,
+    coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance
 from attendees
 left join events on 'eventbrite-' || attendees.event_id = events.event_key
+left join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
 union all
 select
     'sheets-' || scans.checkin_id as checkin_key,
@@ -72,6 +78,7 @@ select
     {{ sheet_utc('scans.scanned_local') }} as checked_in_at,
     scans.scanned_local as checked_in_local,
     scans.gate,
-    scans.ticket_key is not null and later_scans.checkin_id is null as is_first
+    scans.ticket_key is not null and later_scans.checkin_id is null as is_first,
+    scans.is_attendance
 from scans
 left join later_scans on scans.checkin_id = later_scans.checkin_id
