@@ -9,7 +9,8 @@
     }) }}
 {%- endmacro %}
 
-{# The columns made of them, in minor units of their currency. A free order says 0 or nothing: both are 0. #}
+{# The columns made of them, in minor units of their currency. A free order says 0 or nothing: both are 0.
+   #}
 {% macro eventbrite_costs(parsed) -%}
     coalesce({{ json_integer(parsed, 'costs.gross.value') }}, 0) as gross_minor,
     coalesce({{ json_integer(parsed, 'costs.eventbrite_fee.value') }}, 0)

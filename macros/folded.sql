@@ -1,5 +1,6 @@
-{# Text as it is compared: lower case, every run of what is neither letter nor digit one space, trimmed; null when
-   nothing is left. On Postgres a collation that knows every alphabet, whatever the database's own is (17 and later). #}
+{# Text as it is compared: lower case, every run of what is neither letter nor digit one space, trimmed;
+   null when nothing is left. On Postgres a collation that knows every alphabet, whatever the database's own
+   is (17 and later). #}
 {% macro folded(text) -%} {{ return(adapter.dispatch('folded')(text)) }} {%- endmacro %}
 
 {% macro duckdb__folded(text) -%}

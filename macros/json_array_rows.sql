@@ -1,5 +1,5 @@
-{# In a select list: one row per element of a JSON list, each element as JSON text. A lone object counts as a list of
-   one; anything else makes no row. The one place where rows are made of a list. #}
+{# In a select list: one row per element of a JSON list, each element as JSON text. A lone object counts as
+   a list of one; anything else makes no row. The one place where rows are made of a list. #}
 {% macro json_array_rows(column) -%} {{ return(adapter.dispatch('json_array_rows')(column)) }} {%- endmacro %}
 
 {% macro duckdb__json_array_rows(column) -%}

@@ -1,18 +1,24 @@
-{# A JSON text read once: the paths wanted of it, each 'text', 'integer' or 'boolean', to be addressed by json_text,
-   json_integer and json_boolean. A step that is a number is a place in a list, from 0. DuckDB and Spark make a
-   struct of just these paths, Postgres keeps the document. #}
-{% macro json_parsed(column, paths) -%} {{ return(adapter.dispatch('json_parsed')(column, paths)) }} {%- endmacro %}
+{# A JSON text read once: the paths wanted of it, each 'text', 'integer' or 'boolean', to be addressed by
+   json_text, json_integer and json_boolean. A step that is a number is a place in a list, from 0. DuckDB
+   and Spark make a struct of just these paths, Postgres keeps the document. #}
+{% macro json_parsed(column, paths) -%}
+    {{ return(adapter.dispatch('json_parsed')(column, paths)) }}
+{%- endmacro %}
 
 {% macro duckdb__json_parsed(column, paths) -%}
+    {%- set marks = {'opens': '{', 'closes': '}', 'opens_list': '[', 'closes_list': ']', 'quote': '"'} -%}
     {%- set types = {'text': '"VARCHAR"', 'integer': '"BIGINT"', 'boolean': '"BOOLEAN"'} -%}
-    json_transform({{ column }}, '{{ json_shape(json_tree(paths), types, "{", ":", "}", "[", "]", '"') }}')
+    json_transform({{ column }}, '{{ json_shape(json_tree(paths), types, marks) }}')
 {%- endmacro %}
 
 {% macro postgres__json_parsed(column, paths) -%} cast({{ column }} as jsonb) {%- endmacro %}
 
 {% macro spark__json_parsed(column, paths) -%}
+    {%- set marks = {
+        'opens': 'struct<', 'closes': '>', 'opens_list': 'array<', 'closes_list': '>', 'quote': '`'
+    } -%}
     {%- set types = {'text': 'string', 'integer': 'bigint', 'boolean': 'boolean'} -%}
-    from_json({{ column }}, '{{ json_shape(json_tree(paths), types, "struct<", ":", ">", "array<", ">", "`") }}')
+    from_json({{ column }}, '{{ json_shape(json_tree(paths), types, marks) }}')
 {%- endmacro %}
 
 {# {'a.b': 'text', 'a.0': 'text'} as {'a': {'b': 'text', '0': 'text'}}. #}
@@ -30,16 +36,16 @@
     {{ return(tree) }}
 {%- endmacro %}
 
-{% macro json_shape(node, types, opens, names, closes, opens_list, closes_list, quote) -%}
+{% macro json_shape(node, types, marks) -%}
     {%- if node is string -%} {{ types[node] }}
     {%- elif '0' in node -%}
-        {{ opens_list }}{{ json_shape(node['0'], types, opens, names, closes, opens_list, closes_list, quote) }}{{ closes_list }}
+        {{ marks.opens_list }}{{ json_shape(node['0'], types, marks) }}{{ marks.closes_list }}
     {%- else -%}
-        {{ opens }}
+        {{ marks.opens }}
         {%- for step, below in node.items() -%}
-            {{ quote }}{{ step }}{{ quote }}{{ names }}{{ json_shape(below, types, opens, names, closes, opens_list, closes_list, quote) }}
+            {{ marks.quote }}{{ step }}{{ marks.quote }}:{{ json_shape(below, types, marks) }}
             {%- if not loop.last -%},{%- endif -%}
         {%- endfor -%}
-        {{ closes }}
+        {{ marks.closes }}
     {%- endif -%}
 {%- endmacro %}

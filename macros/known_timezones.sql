@@ -1,2 +1,3 @@
-{# A query of the IANA time zone names the engine can convert, column name. An unknown name would stop the build. #}
-{% macro known_timezones() -%} select name from pg_timezone_names() {%- endmacro %}
+{# A relation of the IANA time zone names the engine can convert, column name. An unknown name would stop
+   the build. #}
+{% macro known_timezones() -%} pg_timezone_names() {%- endmacro %}

@@ -1,4 +1,5 @@
-{# A UTC timestamp as the clock showed it in a time zone (IANA name); neither carries a zone. Null zone: null. #}
+{# A UTC timestamp as the clock showed it in a time zone (IANA name); neither carries a zone. Null zone:
+   null. #}
 {% macro local_ts(utc, timezone) -%} {{ return(adapter.dispatch('local_ts')(utc, timezone)) }} {%- endmacro %}
 
 {% macro default__local_ts(utc, timezone) -%}

@@ -1,6 +1,6 @@
-{# Minor units to an exact decimal in major units, by the currency's ISO 4217 exponent (2 when the currency is
-   unknown). Multiplied, not divided: a division would go through floats. An amount past thirteen digits is no
-   amount: null, so that it cannot overflow. #}
+{# Minor units to an exact decimal in major units, by the currency's ISO 4217 exponent (2 when the currency
+   is unknown). Multiplied, not divided: a division would go through floats. An amount past thirteen digits
+   is no amount: null, so that it cannot overflow. #}
 {% macro minor_to_major(minor, exponent) -%}
     cast(
         cast(case when abs({{ minor }}) < 10000000000000 then {{ minor }} end as decimal(13, 0))

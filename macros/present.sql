@@ -1,5 +1,5 @@
-{# The text of a cell without surrounding blanks; null when nothing is left. Few cells have any, so only those pay for
-   the trimming. #}
+{# The text of a cell without surrounding blanks; null when nothing is left. Few cells have any, so only
+   those pay for the trimming. #}
 {% macro present(text) -%}
     case
         when {{ text }} = '' then null

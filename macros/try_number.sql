@@ -1,5 +1,6 @@
-{# A sheet's number as money; null when it is none. Plain decimals, and with one currency sign and thousands commas
-   where they belong ("$1,234.50"). "20,50" is not guessed at: null. Only what is not plain pays for a pattern. #}
+{# A sheet's number as money; null when it is none. Plain decimals, and with one currency sign and thousands
+   commas where they belong ("$1,234.50"). "20,50" is not guessed at: null. Only what is not plain pays for
+   a pattern. #}
 {% macro try_number(text) -%} {{ return(adapter.dispatch('try_number')(text)) }} {%- endmacro %}
 
 {% macro duckdb__try_number(text) -%}

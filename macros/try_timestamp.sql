@@ -1,6 +1,7 @@
-{# The time as written, null when it is none. ISO 8601 only: YYYY-MM-DD, with an optional time after T or a space,
-   optional seconds and fraction. Other orders of day and month are not guessed at. A trailing Z or offset is left
-   off: it says where the clock hung, not what it showed. Only what has one pays for a pattern. #}
+{# The time as written, null when it is none. ISO 8601 only: YYYY-MM-DD, with an optional time after T or a
+   space, optional seconds and fraction. Other orders of day and month are not guessed at. A trailing Z or
+   offset is left off: it says where the clock hung, not what it showed. Only what has one pays for a
+   pattern. #}
 {% macro try_timestamp(text) -%} {{ return(adapter.dispatch('try_timestamp')(text)) }} {%- endmacro %}
 
 {% macro duckdb__try_timestamp(text) -%}

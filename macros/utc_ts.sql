@@ -1,4 +1,5 @@
-{# A timestamp of a time zone's clock (IANA name) as UTC; neither carries a zone. The way back of local_ts. #}
+{# A timestamp of a time zone's clock (IANA name) as UTC; neither carries a zone. The way back of local_ts.
+   #}
 {% macro utc_ts(local, timezone) -%} {{ return(adapter.dispatch('utc_ts')(local, timezone)) }} {%- endmacro %}
 
 {% macro default__utc_ts(local, timezone) -%}

@@ -1,4 +1,5 @@
-{# How often a whole number goes into another: 7 by 2 is 3. DuckDB's and Spark's slash would make 3.5 of it. #}
+{# How often a whole number goes into another: 7 by 2 is 3. DuckDB's and Spark's slash would make 3.5 of it.
+   #}
 {% macro whole_division(part, whole) -%}
     {{ return(adapter.dispatch('whole_division')(part, whole)) }}
 {%- endmacro %}

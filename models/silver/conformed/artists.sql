@@ -1,16 +1,19 @@
 -- Grain: one row per artist of a source.
 with sheet as (select * from {{ ref('stg_sheets__artists') }}),
 
-left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'artists')
+left_out as (
+    select * from {{ ref('int_sheets__left_out') }}
+    where sheet = 'artists'
+)
 
 select
-    'sheets-' || sheet.artist_id as artist_key,
     'sheets' as source,
     sheet.artist_id,
     sheet.artist_name,
     sheet.genre,
     sheet.country,
-    sheet.created_date
+    sheet.created_date,
+    'sheets-' || sheet.artist_id as artist_key
 from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
 where left_out.record is null

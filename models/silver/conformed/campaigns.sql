@@ -1,7 +1,10 @@
 -- Grain: one row per campaign. Its event_id means a sheet event, else an Eventbrite event.
 with sheet as (select * from {{ ref('stg_sheets__campaigns') }}),
 
-left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'campaigns'),
+left_out as (
+    select * from {{ ref('int_sheets__left_out') }}
+    where sheet = 'campaigns'
+),
 
 events as (select * from {{ ref('known_events') }})
 

@@ -1,5 +1,5 @@
--- Grain: one row per problem of a record, a cell or an object. Everything here was found while building silver: rows of
--- sources are read again only where they are few.
+-- Grain: one row per problem of a record, a cell or an object. Everything here was found while building
+-- silver: rows of sources are read again only where they are few.
 {%- set text = dbt.type_string() %}
 {%- set cells = {
     'artists': {'artist_id': {'created_at': 'created_date'}},
@@ -124,8 +124,10 @@ ticket_problems as (
         ticket_id,
         'purchase_datetime' as column_name,
         purchase_datetime_text as value,
-        case when purchase_datetime_text is null then 'no date: on no day' else 'not an ISO date: on no day' end
-            as reason,
+        case
+            when purchase_datetime_text is null then 'no date: on no day'
+            else 'not an ISO date: on no day'
+        end as reason,
         case when purchase_datetime_text is null then 'flagged' else 'blanked' end as severity
     from troubled
     where sold_local is null
@@ -187,37 +189,37 @@ ticket_problems as (
 ),
 
 {%- for sheet, by_key in cells.items() %}
-{%- for key, columns in by_key.items() %}
+    {%- for key, columns in by_key.items() %}
 
-{{ sheet }}_cells as (
-    {%- for column, typed in columns.items() %}
-    select
-        '{{ sheet }}' as table_name,
-        records.file,
-        records.line,
-        records.{{ key }} as record_key,
-        '{{ column }}' as column_name,
-        records.{{ column }}_text as value
-    from {{ ref('stg_sheets__' ~ sheet) }} as records
-    left join left_out
-        on
-            records.record = left_out.record
-            and records.file = left_out.file
-            and left_out.sheet = '{{ sheet }}'
-    where
-        records.{{ column }}_text is not null
-        and records.{{ typed }} is null
-        and left_out.record is null
-    {{ 'union all' if not loop.last }}
+        {{ sheet }}_cells as (
+            {%- for column, typed in columns.items() %}
+                select
+                    '{{ sheet }}' as table_name,
+                    records.file,
+                    records.line,
+                    records.{{ key }} as record_key,
+                    '{{ column }}' as column_name,
+                    records.{{ column }}_text as value
+                from {{ ref('stg_sheets__' ~ sheet) }} as records
+                left join left_out
+                    on
+                        records.record = left_out.record
+                        and records.file = left_out.file
+                        and left_out.sheet = '{{ sheet }}'
+                where
+                    records.{{ column }}_text is not null
+                    and records.{{ typed }} is null
+                    and left_out.record is null
+                {% if not loop.last %}union all{% endif %}
+            {%- endfor %}
+        ),
     {%- endfor %}
-),
-{%- endfor %}
 {%- endfor %}
 
 blanked as (
     {%- for sheet in cells %}
-    select * from {{ sheet }}_cells
-    {{ 'union all' if not loop.last }}
+        select * from {{ sheet }}_cells
+        {% if not loop.last %}union all{% endif %}
     {%- endfor %}
     union all
     select
@@ -390,9 +392,9 @@ unknown_words as (
     from events
     where
         status not in (
-            'draft', 'planned', 'announced', 'scheduled', 'upcoming', 'confirmed', 'active', 'on sale', 'on_sale',
-            'onsale', 'live', 'sold out', 'sold_out', 'postponed', 'rescheduled', 'started', 'ended', 'past',
-            'completed', 'cancelled', 'canceled', 'deleted'
+            'draft', 'planned', 'announced', 'scheduled', 'upcoming', 'confirmed', 'active', 'on sale',
+            'on_sale', 'onsale', 'live', 'sold out', 'sold_out', 'postponed', 'rescheduled', 'started',
+            'ended', 'past', 'completed', 'cancelled', 'canceled', 'deleted'
         )
 ),
 
@@ -420,7 +422,10 @@ ranked as (
             events.currency,
             first_value(sums.currency) over (
                 partition by sums.event_key
-                order by case when sums.currency is null then 1 else 0 end, sums.tickets desc, sums.currency
+                order by
+                    case when sums.currency is null then 1 else 0 end asc,
+                    sums.tickets desc,
+                    sums.currency asc
             )
         ) as event_currency
     from sums
@@ -443,7 +448,7 @@ currency_problems as (
     from ranked
     where
         has_money = 1
-        and (currency is null or exponent is null or (event_currency is not null and currency <> event_currency))
+        and (currency is null or exponent is null or currency <> event_currency)
 ),
 
 first_versions as (
@@ -462,7 +467,7 @@ money_problems as (
         attendees.ticket_id as record_key,
         'costs.gross' as column_name,
         cast(tickets.gross_amount as {{ text }}) as value,
-        'already refunded or cancelled when first seen, and no processed request says how much: money as seen' as reason
+        'refunded or cancelled when first seen, and no processed request says how much: as seen' as reason
     from attendees
     inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
     left join first_versions on attendees.ticket_id = first_versions.ticket_id
@@ -652,18 +657,18 @@ select
     'left_out' as severity
 from unpaid_refunds
 {%- for problems in ['orphans', 'unknown_words', 'currency_problems'] %}
-union all
-select
-    source,
-    table_name,
-    cast(null as {{ text }}) as file,
-    cast(null as bigint) as line,
-    record_key,
-    column_name,
-    value,
-    reason,
-    'flagged' as severity
-from {{ problems }}
+    union all
+    select
+        source,
+        table_name,
+        cast(null as {{ text }}) as file,
+        cast(null as bigint) as line,
+        record_key,
+        column_name,
+        value,
+        reason,
+        'flagged' as severity
+    from {{ problems }}
 {%- endfor %}
 union all
 select

@@ -2,19 +2,26 @@
 with known as (select * from {{ ref('known_events') }}),
 
 orphans as (
-    select event_key from {{ ref('tickets') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('tickets') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
-    select event_key from {{ ref('order_items') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('order_items') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
-    select event_key from {{ ref('orders') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('orders') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
-    select event_key from {{ ref('refunds') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('refunds') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
-    select event_key from {{ ref('checkins') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('checkins') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
-    select event_key from {{ ref('campaigns') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('campaigns') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
-    select event_key from {{ ref('ticket_classes') }} where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    select event_key from {{ ref('ticket_classes') }}
+    where event_key in ('eventbrite-unknown', 'sheets-unknown')
 )
 
 select * from known

@@ -4,13 +4,18 @@ with eventbrite as (select * from {{ ref('stg_eventbrite__events') }}),
 
 sheet as (select * from {{ ref('stg_sheets__events') }}),
 
-left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'events'),
+left_out as (
+    select * from {{ ref('int_sheets__left_out') }}
+    where sheet = 'events'
+),
 
 artists as (select * from {{ ref('artists') }}),
 
 venues as (select * from {{ ref('venues') }}),
 
-timezones as ({{ known_timezones() }})
+timezones as (
+    select name from {{ known_timezones() }}
+)
 
 select
     'eventbrite-' || eventbrite.event_id as event_key,

@@ -11,7 +11,10 @@ currencies as (select * from {{ ref('currencies') }}),
 
 sheet as (select * from {{ ref('stg_sheets__refunds') }}),
 
-left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'refunds'),
+left_out as (
+    select * from {{ ref('int_sheets__left_out') }}
+    where sheet = 'refunds'
+),
 
 of_tickets as (
     select
@@ -53,7 +56,8 @@ of_orders as (
     left join currencies on order_items.currency = currencies.currency
     where
         online.ticket_id is null
-        and {{ minor_to_major('requested.amount_minor', 'currencies.exponent') }} <= order_items.refunds_amount
+        and {{ minor_to_major('requested.amount_minor', 'currencies.exponent') }}
+        <= order_items.refunds_amount
 ),
 
 of_orders_summed as (
@@ -70,9 +74,9 @@ of_order_versions as (
         order_items.order_id,
         order_items.order_item_key,
         order_items.event_key,
-        order_items.refunds_amount - coalesce(of_orders_summed.amount, 0) as amount,
         order_items.currency,
-        order_items.refunded_at
+        order_items.refunded_at,
+        order_items.refunds_amount - coalesce(of_orders_summed.amount, 0) as amount
     from order_items
     left join of_orders_summed on order_items.order_item_key = of_orders_summed.order_item_key
     where order_items.refunds_amount <> coalesce(of_orders_summed.amount, 0)
@@ -127,7 +131,8 @@ select
     online_rows.currency,
     online_rows.refunded_at,
     {{ local_ts('online_rows.refunded_at', "coalesce(events.timezone, 'UTC')") }} as refunded_local,
-    cast({{ local_ts('online_rows.refunded_at', "coalesce(events.timezone, 'UTC')") }} as date) as refunded_date,
+    cast({{ local_ts('online_rows.refunded_at', "coalesce(events.timezone, 'UTC')") }} as date)
+        as refunded_date,
     online_rows.reason,
     online_rows.basis
 from online_rows

@@ -19,8 +19,7 @@ select
     coalesce(nullif(classes.capacity, 0), nullif(classes.quantity_total, 0)) as capacity,
     coalesce(classes.capacity, 0) = 0 and coalesce(classes.quantity_total, 0) = 0 as is_unlimited,
     classes.is_free,
-    cast(coalesce({{ minor_to_major('classes.price_minor', 'currencies.exponent') }}, 0) as {{ money_type() }})
-        as price_amount,
+    {{ minor_to_major('coalesce(classes.price_minor, 0)', 'currencies.exponent') }} as price_amount,
     coalesce(classes.currency, events.currency) as currency,
     classes.is_missing as is_deleted
 from classes

@@ -60,8 +60,9 @@ online as (
         attendees.is_unpaid or coalesce(orders.is_unpaid, false) as is_unpaid,
         coalesce(classes.category, 'admission') = 'admission' as is_seat,
         attendees.is_refunded,
-        {{ folded('coalesce(attendees.promo_code, orders.promo_code, ' ~ own_affiliate('attendees.affiliate') ~ ')') }}
-            as channel,
+        {{ folded(
+            'coalesce(attendees.promo_code, orders.promo_code, ' ~ own_affiliate('attendees.affiliate') ~ ')'
+        ) }} as channel,
         coalesce(attendees.created_at, orders.created_at, attendees.changed_at) as sold_at,
         coalesce(events.timezone, 'UTC') as timezone,
         coalesce(attendees.currency, events.currency) as currency,
@@ -150,7 +151,8 @@ select
     sold_local,
     cast(sold_local as date) as sold_date,
     currency,
-    cast(case when status = 'unpaid' then 0 else coalesce(price_paid, 0) end as {{ money_type() }}) as gross_amount,
+    cast(case when status = 'unpaid' then 0 else coalesce(price_paid, 0) end as {{ money_type() }})
+        as gross_amount,
     cast(0 as {{ money_type() }}) as fees_amount,
     cast(0 as {{ money_type() }}) as tax_amount,
     cast(case when status = 'unpaid' then 0 else coalesce(refunds_amount, 0) end as {{ money_type() }})

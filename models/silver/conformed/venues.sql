@@ -3,7 +3,10 @@ with eventbrite as (select * from {{ ref('stg_eventbrite__venues') }}),
 
 sheet as (select * from {{ ref('stg_sheets__venues') }}),
 
-left_out as (select * from {{ ref('int_sheets__left_out') }} where sheet = 'venues')
+left_out as (
+    select * from {{ ref('int_sheets__left_out') }}
+    where sheet = 'venues'
+)
 
 select
     'eventbrite-' || venue_id as venue_key,

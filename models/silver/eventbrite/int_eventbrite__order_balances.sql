@@ -1,5 +1,6 @@
--- Grain: one row per paid order whose money is not that of its attendees, by the rule of versions both follow. What the
--- order has more is an order item; where it has less, something does not add up and is named.
+-- Grain: one row per paid order whose money is not that of its attendees, by the rule of versions both
+-- follow. What the order has more is an order item; where it has less, something does not add up and is
+-- named.
 with orders as (select * from {{ ref('stg_eventbrite__orders') }}),
 
 first_versions as (
@@ -49,7 +50,7 @@ requested as (
     select
         placed.order_id,
         max(processed.processed_at) as processed_at,
-        sum(case when processed.processed_at <= placed.first_changed_at then processed.amount_minor else 0 end)
+        sum(case when processed.processed_at <= placed.first_changed_at then processed.amount_minor end)
             as unseen_minor
     from placed
     inner join processed on placed.order_id = processed.order_id
@@ -65,8 +66,9 @@ majors as (
         placed.created_at,
         coalesce(requested.processed_at, placed.changed_at) as refunded_at,
         {{ minor_to_major('placed.left_minor', 'currencies.exponent') }} as left_amount,
-        {{ minor_to_major('placed.gross_minor + coalesce(requested.unseen_minor, 0)', 'currencies.exponent') }}
-            as gross_amount,
+        {{ minor_to_major(
+            'placed.gross_minor + coalesce(requested.unseen_minor, 0)', 'currencies.exponent'
+        ) }} as gross_amount,
         {{ minor_to_major('placed.fees_minor', 'currencies.exponent') }} as fees_amount,
         {{ minor_to_major('placed.tax_minor', 'currencies.exponent') }} as tax_amount
     from placed

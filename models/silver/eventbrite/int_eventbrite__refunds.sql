@@ -1,6 +1,7 @@
 -- Grain: one row per refund of a ticket; of an order where no ticket of it says that it was refunded.
--- Eventbrite lowers what an order and its attendees cost when it refunds. A lowering seen between two versions is a
--- refund of that version. What was lowered before the first version is told by the order's refund requests alone.
+-- Eventbrite lowers what an order and its attendees cost when it refunds. A lowering seen between two
+-- versions is a refund of that version. What was lowered before the first version is told by the order's
+-- refund requests alone.
 with attendees as (select * from {{ ref('stg_eventbrite__attendees') }}),
 
 versions as (select * from {{ ref('stg_eventbrite__attendee_versions') }}),
@@ -105,8 +106,8 @@ firsts as (
     where version_number = 1
 ),
 
--- What was left of the price at each version. A lowering that was taken back later is no refund, hence the highest
--- of what follows; a price never counts above the first or today's.
+-- What was left of the price at each version. A lowering that was taken back later is no refund, hence the
+-- highest of what follows; a price never counts above the first or today's.
 remaining as (
     select
         numbered.ticket_id,

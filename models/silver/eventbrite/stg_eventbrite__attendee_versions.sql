@@ -1,4 +1,5 @@
--- Grain: one row per earlier version of an attendee. The version of today is in stg_eventbrite__attendees and not read twice.
+-- Grain: one row per earlier version of an attendee. The version of today is in stg_eventbrite__attendees
+-- and not read twice.
 {%- set paths = eventbrite_cost_paths() -%}
 {%- do paths.update({'status': 'text', 'refunded': 'boolean'}) %}
 with history as (select * from {{ source('eventbrite', 'attendees_history') }}),
@@ -54,10 +55,10 @@ select
     currency,
     is_refunded,
     is_unpaid,
+    changed_at,
+    landed_at,
     not is_unpaid and row_number() over (
         partition by ticket_id
         order by is_unpaid, changed_at, landed_at
-    ) = 1 as is_first_paid,
-    changed_at,
-    landed_at
+    ) = 1 as is_first_paid
 from versions

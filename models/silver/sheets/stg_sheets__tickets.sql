@@ -1,4 +1,5 @@
--- Grain: one row per record of the sheet, bad and doubled keys included. `_text` is a cell that was parsed, as written.
+-- Grain: one row per record of the sheet, bad and doubled keys included. `_text` is a cell that was parsed,
+-- as written.
 with source as (
     select
         _file as file,
