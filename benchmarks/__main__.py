@@ -79,7 +79,7 @@ def landing(bench: Bench) -> Row:
 
     def ours() -> Cost:
         warehouse = bench.fresh("landing")
-        return bench.cost([PYTHON, "-m", "ingest", "sheets"], DATABASE_URL=f"duckdb:///{warehouse}")
+        return bench.cost([PYTHON, "-m", "ingest"], DATABASE_URL=f"duckdb:///{warehouse}")
 
     def floor() -> Cost:
         warehouse = bench.fresh("landing_floor")
@@ -97,7 +97,7 @@ def marts(bench: Bench) -> Row:
     landed = bench.folder / "landing" / "boxoffice.duckdb"
     if not landed.exists():
         landed = bench.fresh("landing")
-        bench.cost([PYTHON, "-m", "ingest", "sheets"], DATABASE_URL=f"duckdb:///{landed}")
+        bench.cost([PYTHON, "-m", "ingest"], DATABASE_URL=f"duckdb:///{landed}")
 
     def ours() -> Cost:
         return bench.dbt(Path(shutil.copy(landed, bench.fresh("marts"))))
@@ -200,7 +200,7 @@ def pull(bench: Bench) -> Row:
 @contextmanager
 def _stand_in(state: Path, attendees: int) -> Iterator[tuple[str, str]]:
     command = [PYTHON, "-m", "sandbox", "serve", "--state", str(state), "--port", "0"]
-    command += ["--attendees", str(attendees), "--exit-with-parent"]
+    command += ["--attendees", str(attendees), "--exit-with-parent", "--rate-limit", "1000000"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -118,7 +118,7 @@ select
     0 as tax_amount,
     coalesce(gross, 0) - coalesce(refunds, 0) as net_revenue,
     case
-        when count(*) over week = 7 then sum(coalesce(gross, 0)) over week / 7
+        when count(*) over week = 7 then cast(sum(coalesce(gross, 0)) over week / 7 as decimal(18, 4))
     end as gross_revenue_7d_mean
 from days
 left join sold on days.date = sold.date and days.currency = sold.currency
