@@ -126,7 +126,8 @@ def _headlines(session: Session) -> None:
         session.headlines.append(
             f"{currency or 'no currency'}: {gross:,.2f} gross, {net:,.2f} net of refunds, fees, tax."
         )
-    session.next.append(f"Open it: .venv/bin/duckdb -readonly {_short(marts)}, then `from gold.event_sales;`.")
+    shell = f".venv/bin/duckdb -readonly {_short(marts)}"
+    session.next.append(f"Open it: {shell}, then `from gold.event_sales;`.")
 
 
 def _import_dbt() -> None:

@@ -91,7 +91,7 @@ def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, 
     assert lines[-1].startswith("Sandbox mode: ")
     for step in ("sheets", "eventbrite", "build", "publish"):
         assert sum(line.startswith(f"{step}: ") for line in lines) == 1
-    assert "Open it: duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
+    assert "Open it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
     assert (clone.folder / "warehouse" / "sandbox").is_dir()
     assert not (clone.folder / "target").exists()
 
