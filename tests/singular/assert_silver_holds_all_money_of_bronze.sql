@@ -1,5 +1,5 @@
--- What the sources say was paid, less what is unpaid and the records that data_issues names as left out, is in
--- silver.tickets. Eventbrite says what is left after refunds, so there gross less refunds is compared.
+-- What the sources say was paid, less what is unpaid and the records that data_issues says are left out, is
+-- in silver.tickets. Eventbrite says what is left after refunds, so there gross less refunds is compared.
 {{ config(group='silver') }}
 with attendees as (select * from {{ ref('stg_eventbrite__attendees') }}),
 
