@@ -6,6 +6,8 @@ left_out as (
     where sheet = 'campaigns'
 ),
 
+sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
+
 events as (select * from {{ ref('known_events') }})
 
 select
@@ -23,6 +25,6 @@ select
     sheet.end_date
 from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
-left join events as sheet_events on 'sheets-' || sheet.event_id = sheet_events.event_key
+left join sheet_events on sheet.event_id = sheet_events.event_id
 left join events as online_events on 'eventbrite-' || sheet.event_id = online_events.event_key
 where left_out.record is null

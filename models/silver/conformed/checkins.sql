@@ -13,6 +13,8 @@ left_out as (
 
 tickets as (select * from {{ ref('tickets') }}),
 
+sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
+
 events as (select * from {{ ref('known_events') }}),
 
 scans as (
@@ -22,12 +24,12 @@ scans as (
         tickets.ticket_key,
         sheet.scanned_local,
         sheet.gate,
-        coalesce(tickets.event_key, events.event_key, 'sheets-unknown') as event_key,
+        coalesce(tickets.event_key, sheet_events.event_key, 'sheets-unknown') as event_key,
         coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance
     from sheet
     left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
     left join tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
-    left join events on 'sheets-' || sheet.event_id = events.event_key
+    left join sheet_events on sheet.event_id = sheet_events.event_id
     where left_out.record is null
 ),
 

@@ -4,6 +4,8 @@ with eventbrite as (select * from {{ ref('stg_eventbrite__events') }}),
 
 sheet as (select * from {{ ref('stg_sheets__events') }}),
 
+sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
+
 left_out as (
     select * from {{ ref('int_sheets__left_out') }}
     where sheet = 'events'
@@ -71,6 +73,8 @@ select
     false as is_online
 from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
+inner join sheet_events on sheet.event_id = sheet_events.event_id
 left join artists on 'sheets-' || sheet.artist_id = artists.artist_key
 left join venues on 'sheets-' || sheet.venue_id = venues.venue_key
-where left_out.record is null
+-- A linked one is the Eventbrite event.
+where left_out.record is null and not sheet_events.is_linked

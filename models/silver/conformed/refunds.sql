@@ -5,6 +5,8 @@ order_items as (select * from {{ ref('order_items') }}),
 
 tickets as (select * from {{ ref('tickets') }}),
 
+sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
+
 events as (select * from {{ ref('known_events') }}),
 
 currencies as (select * from {{ ref('currencies') }}),
@@ -144,9 +146,9 @@ select
     sheet.refund_id,
     tickets.ticket_key,
     cast(null as {{ dbt.type_string() }}) as order_item_key,
-    coalesce(tickets.event_key, events.event_key, 'sheets-unknown') as event_key,
+    coalesce(tickets.event_key, sheet_events.event_key, 'sheets-unknown') as event_key,
     cast(coalesce(sheet.refund_amount, 0) as {{ money_type() }}) as amount,
-    case when tickets.ticket_key is null then events.currency else tickets.currency end as currency,
+    case when tickets.ticket_key is null then sheet_events.currency else tickets.currency end as currency,
     {{ sheet_utc('sheet.refunded_local') }} as refunded_at,
     sheet.refunded_local,
     cast(sheet.refunded_local as date) as refunded_date,
@@ -155,6 +157,6 @@ select
 from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
 left join tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
-left join events on 'sheets-' || sheet.event_id = events.event_key
+left join sheet_events on sheet.event_id = sheet_events.event_id
 -- Nothing was paid for an unpaid ticket: data_issues names its refund.
 where left_out.record is null and coalesce(tickets.status, '') <> 'unpaid'

@@ -14,6 +14,8 @@ sheet as (select * from {{ ref('stg_sheets__tickets') }}),
 
 left_out as (select * from {{ ref('int_sheets__left_out') }}),
 
+sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
+
 events as (select * from {{ ref('known_events') }}),
 
 currencies as (select * from {{ ref('currencies') }}),
@@ -84,22 +86,22 @@ offline as (
     select
         sheet.ticket_id,
         sheet.record,
-        coalesce(events.event_key, 'sheets-unknown') as event_key,
+        coalesce(sheet_events.event_key, 'sheets-unknown') as event_key,
         sheet.customer_id,
         {{ sheet_ticket_status('sheet.status') }} as status,
         sheet_channels.channel,
         sheet.purchased_local as sold_local,
-        coalesce(sheet.currency, events.currency) as currency,
+        coalesce(sheet.currency, sheet_events.currency) as currency,
         sheet.price_paid,
         sheet_refunds.refunds_amount,
-        sheet.price_paid is null or sheet.purchased_local is null or events.event_key is null as has_issue
+        sheet.price_paid is null or sheet.purchased_local is null or sheet_events.event_key is null as has_issue
     from sheet
     left join left_out
         on
             sheet.record = left_out.record
             and sheet.file = left_out.file
             and left_out.sheet = 'tickets'
-    left join events on 'sheets-' || sheet.event_id = events.event_key
+    left join sheet_events on sheet.event_id = sheet_events.event_id
     left join sheet_channels on sheet.channel = sheet_channels.channel_name
     left join sheet_refunds on sheet.ticket_id = sheet_refunds.ticket_id
     where left_out.record is null
