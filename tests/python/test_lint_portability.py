@@ -10,6 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = sorted([*ROOT.glob("models/**/*.sql"), *ROOT.glob("tests/singular/**/*.sql")])
 
 
+def test_there_are_models_to_look_at():
+    assert len(WRITTEN) > 30
+
+
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_model_is_written_in_the_portable_subset(path):
     assert [str(finding) for finding in findings(path.read_text(encoding="utf-8"))] == []
