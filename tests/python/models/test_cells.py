@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.python.models.warehouse import FILE
+
 MACROS = ("present", "folded", "try_number", "try_integer", "try_date", "try_timestamp")
 NUMBERS = [
     "", " ", "0", "-0", "+5", "1.", ".5", "-.5", ".", "-", "1e3", "1E3", "1_000", "0x1F", "NaN", "inf",
@@ -41,11 +43,11 @@ TYPED = st.lists(
 
 
 @pytest.fixture(scope="module")
-def meanings(dbt, postgres) -> Callable[[str, list[str]], dict[str, dict[str, Any]]]:
+def meanings(dbt, postgres, tmp_path_factory) -> Callable[[str, list[str]], dict[str, dict[str, Any]]]:
     """For a macro and texts: engine to text to what the macro makes of it."""
     compiled = {}
     environments = {
-        "duckdb": {"BOXOFFICE_WAREHOUSE": ":memory:"},
+        "duckdb": {"BOXOFFICE_WAREHOUSE": str(tmp_path_factory.mktemp("cells") / FILE)},
         "postgres": {
             "POSTGRES_HOST": str(postgres.folder),
             "POSTGRES_USER": "postgres",
