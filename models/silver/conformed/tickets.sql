@@ -94,7 +94,9 @@ offline as (
         coalesce(sheet.currency, sheet_events.currency) as currency,
         sheet.price_paid,
         sheet_refunds.refunds_amount,
-        sheet.price_paid is null or sheet.purchased_local is null or sheet_events.event_key is null as has_issue
+        sheet.price_paid is null
+        or sheet.purchased_local is null
+        or sheet_events.event_key is null as has_issue
     from sheet
     left join left_out
         on
