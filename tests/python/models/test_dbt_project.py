@@ -5,6 +5,8 @@ import duckdb
 from tests.python.models.bronze import Bronze
 from tests.python.models.warehouse import AS_OF
 
+NO_TESTS = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
+
 
 def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_of):
     warehouse = warehouse_of(Bronze())
@@ -23,10 +25,9 @@ def test_the_clock_is_as_of_and_a_build_can_be_repeated(warehouse_of):
     world.attendee("10", "o1", "1", checked_in=True)
     world.attendee("11", "o1", "1")
     warehouse = warehouse_of(world)
-    no_tests = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
     shown = []
     for as_of in ("2026-02-11T02:59:59", "2026-02-11T03:00:01", "2026-02-11T03:00:01"):
-        warehouse.build("--select", "+event_sales", *no_tests, as_of=as_of)
+        warehouse.build("--select", "+event_sales", *NO_TESTS, as_of=as_of)
         shown += warehouse.rows("select no_show_rate, sell_through from gold.event_sales")
     before, after, again = shown
     assert before == {"no_show_rate": None, "sell_through": 1.0}
@@ -35,6 +36,6 @@ def test_the_clock_is_as_of_and_a_build_can_be_repeated(warehouse_of):
 
 def test_no_lock_is_kept_after_a_build(warehouse_of):
     warehouse = warehouse_of(Bronze())
-    warehouse.build("--select", "currencies", as_of=AS_OF)
+    warehouse.build("--select", "currencies", *NO_TESTS, as_of=AS_OF)
     with duckdb.connect(str(warehouse.path)) as connection:
         assert connection.execute("select count(*) > 100 from reference.currencies").fetchone() == (True,)
