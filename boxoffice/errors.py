@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 
 class BoxofficeError(Exception):
@@ -23,13 +24,13 @@ class LockedError(BoxofficeError):
 
 
 _HELD = re.compile(
-    r'lock on file "(?P<file>[^"]+)": Conflicting lock is held in (?P<holder>.*?) \(PID (?P<pid>\d+)'
+    r'lock on file "(?P<file>[^"]+)"(?:: Conflicting lock is held in (?P<holder>.*?) \(PID (?P<pid>\d+))?'
 )
 _FILE = re.compile(r'(?:[Ff]ile|directory:?|path) ["\'](?P<file>/[^"\']+)["\']')
 _FULL = re.compile(r"No space left on device|disk is full|quota exceeded|File too large", re.IGNORECASE)
-_READ_ONLY = re.compile(r"Read-only file system|readonly database", re.IGNORECASE)
+_READ_ONLY = re.compile(r"Read-only file system|readonly database|read-only mode", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"Permission denied|Operation not permitted|unable to open database file")
-_NOT_DUCKDB = re.compile(r"not a valid DuckDB database file")
+_NOT_DUCKDB = re.compile(r"not a valid DuckDB database file|Corrupt")
 _OTHER_VERSION = re.compile(r"database file with version number|storage version", re.IGNORECASE)
 _MEMORY = re.compile(r"Out of Memory Error|failed to allocate|could not allocate", re.IGNORECASE)
 
@@ -43,9 +44,13 @@ _ERRNO_TEXT = {
 }
 
 
-def explained(error: BaseException) -> BoxofficeError | None:
+def explained(error: BaseException, file: Path | str = "") -> BoxofficeError | None:
     """The plain sentence for trouble with the machine (locks, disks, rights, memory), looked for along the
-    chain of causes; None when the error is none of these, so probably a bug."""
+    chain of causes; None when the error is none of these, so probably a bug.
+
+    Args:
+        file: what the work was on, for messages that name no file.
+    """
     for link in _chain(error):
         if isinstance(link, BoxofficeError):
             return link
@@ -54,21 +59,22 @@ def explained(error: BaseException) -> BoxofficeError | None:
         text = str(link)
         if isinstance(link, OSError) and link.errno in _ERRNO_TEXT:
             text = f'{_ERRNO_TEXT[link.errno]} file "{link.filename or ""}"'
-        known = explained_text(text)
+        known = explained_text(text, file)
         if known is not None:
             return known
     return None
 
 
-def explained_text(text: str) -> BoxofficeError | None:
+def explained_text(text: str, file: Path | str = "") -> BoxofficeError | None:
     """As `explained`, for an engine's message."""
     if held := _HELD.search(text):
+        who = f": {held['holder']}, process {held['pid']}" if held["pid"] else ""
         return BoxofficeError(
-            f"{held['file']} is open in another program: {held['holder']}, process {held['pid']}.",
+            f"{held['file']} is open in another program{who}.",
             "Close it (a BI tool, a DuckDB shell), or let it read the marts file, which is never locked.",
         )
     found = _FILE.search(text)
-    file = found["file"] if found else ""
+    file = found["file"] if found else str(file)
     if _FULL.search(text):
         return BoxofficeError(
             f"The disk is full{_at(file)}.", "Free some space and run again: what has landed is kept."
@@ -85,7 +91,7 @@ def explained_text(text: str) -> BoxofficeError | None:
         )
     if _NOT_DUCKDB.search(text):
         return BoxofficeError(
-            f"{file or 'The warehouse'} is not a DuckDB file.",
+            f"{file or 'The warehouse'} is not a DuckDB file that can be read.",
             "Move it away: the next run builds a new one from the sources.",
         )
     if _OTHER_VERSION.search(text):
@@ -105,9 +111,14 @@ def _at(file: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, innermost last, each once."""
     seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if link is None or id(link) in seen:
+            continue
         seen.add(id(link))
         yield link
-        link = link.__cause__ or link.__context__
+        # dlt keeps the destination's own error in an attribute.
+        waiting += [link.__cause__, link.__context__, getattr(link, "exception", None)]

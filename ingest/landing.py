@@ -1,6 +1,5 @@
 """How rows reach bronze: a dlt pipeline per source, Arrow batches, and a merge on a key everywhere."""
 
-import errno
 import hashlib
 import logging
 import os
@@ -18,11 +17,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dlt.common.destination.client import LoadJob, PreparedTableSchema
-from dlt.common.destination.exceptions import DestinationException
 from dlt.common.storages.load_storage import ParsedLoadJobFileName
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
-from boxoffice.errors import BoxofficeError
+from boxoffice.errors import BoxofficeError, explained
 from boxoffice.settings import Settings
 
 Progress = Callable[[str, int, int | None], None]
@@ -236,7 +234,7 @@ def finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> bool:
             try:
                 pipeline.run(loader_file_format="parquet")
             except Exception as error:
-                if _foreseen(error, settings) is not None:
+                if explained(error) is not None:
                     raise
                 pipeline.abort_packages()
     return found
@@ -265,57 +263,10 @@ def plain_errors(settings: Settings) -> Iterator[None]:
     except BoxofficeError:
         raise
     except Exception as error:
-        foreseen = _foreseen(error, settings)
-        if foreseen is None:
+        known = explained(error, settings.warehouse_path)
+        if known is None:
             raise
-        raise foreseen from error
-
-
-def _foreseen(error: BaseException, settings: Settings) -> BoxofficeError | None:
-    path = settings.warehouse_path
-    for cause in _causes(error):
-        if isinstance(cause, BoxofficeError):
-            return cause
-        text = str(cause)
-        number = cause.errno if isinstance(cause, OSError) else None
-        if number == errno.ENOSPC or "No space left" in text:
-            return BoxofficeError(
-                f"The disk that holds {path.parent} is full.",
-                "Free some space and run again; nothing is lost.",
-            )
-        if not isinstance(cause, OSError | duckdb.Error | DestinationException):
-            continue
-        if number in (errno.EROFS, errno.EACCES, errno.EPERM) or any(
-            words in text for words in ("Permission denied", "Read-only file system", "read-only mode")
-        ):
-            return BoxofficeError(
-                f"{path} or {settings.dlt_dir} cannot be written.",
-                f"Make {path.parent} and what is in it writable for the user who runs this.",
-            )
-        if "Could not set lock" in text or "Conflicting lock" in text:
-            return BoxofficeError(
-                f"{path} is open in another program.",
-                "Close that program (a BI tool, a notebook, the duckdb shell) and run again.",
-            )
-        if "not a valid DuckDB database" in text or "Corrupt" in text:
-            return BoxofficeError(
-                f"{path} is not a DuckDB file that can be read.",
-                "Move it aside and run again: the warehouse is rebuilt from its sources.",
-            )
-    return None
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, innermost last, each once."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        cause = waiting.pop(0)
-        if cause is None or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        waiting += [cause.__cause__, cause.__context__, getattr(cause, "exception", None)]
+        raise known from error
 
 
 @contextmanager
