@@ -4,13 +4,13 @@
 {% macro folded(text) -%} {{ return(adapter.dispatch('folded')(text)) }} {%- endmacro %}
 
 {% macro duckdb__folded(text) -%}
-    nullif(trim(regexp_replace(lower({{ text }}), '[^\pL\pN]+', ' ', 'g')), '')
+    nullif(trim(regexp_replace(lower({{ text }}), '[^\pL0-9]+', ' ', 'g')), '')
 {%- endmacro %}
 
 {% macro postgres__folded(text) -%}
-    nullif(trim(regexp_replace(lower({{ text }} collate "pg_c_utf8"), '[^[:alnum:]]+', ' ', 'g')), '') collate "default"
+    nullif(trim(regexp_replace(lower({{ text }} collate "pg_c_utf8"), '[^[:alpha:]0-9]+', ' ', 'g')), '') collate "default"
 {%- endmacro %}
 
 {% macro spark__folded(text) -%}
-    nullif(trim(regexp_replace(lower({{ text }}), '[^\\p{L}\\p{N}]+', ' ')), '')
+    nullif(trim(regexp_replace(lower({{ text }}), '[^\\p{L}0-9]+', ' ')), '')
 {%- endmacro %}

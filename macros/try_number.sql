@@ -5,7 +5,10 @@
 
 {% macro duckdb__try_number(text) -%}
     coalesce(
-        try_cast({{ text }} as {{ money_type() }}),
+        case
+            when not contains(lower({{ text }}), 'e') and not contains({{ text }}, '_')
+                then try_cast({{ text }} as {{ money_type() }})
+        end,
         case
             when regexp_full_match({{ text }}, '-?\s*[$€£¥]?\s*-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]*)?')
                 then try_cast(regexp_replace({{ text }}, '[$€£¥,\s]', '', 'g') as {{ money_type() }})
@@ -15,7 +18,9 @@
 
 {% macro postgres__try_number(text) -%}
     cast(case
-        when {{ text }} ~ '^\s*[+-]?([0-9]{1,14}(\.[0-9]*)?|\.[0-9]+)\s*$'
+        when
+            {{ text }} ~ '^\s*[+-]?([0-9]{1,14}(\.[0-9]*)?|\.[0-9]+)\s*$'
+            and pg_input_is_valid({{ text }}, 'numeric(18, 4)')
             then cast({{ text }} as {{ money_type() }})
         when
             {{ text }} ~ '^-?\s*[$€£¥]?\s*-?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]*)?$'

@@ -6,7 +6,7 @@
 
 {% macro duckdb__try_timestamp(text) -%}
     case
-        when {{ text }} not like '____-__-__%' then null
+        when {{ text }} not like '____-__-__%' or {{ text }} like '0000%' or {{ text }} like '%(%' then null
         when length({{ text }}) <= 19 and substr({{ text }}, 17, 1) in ('', ':')
             then try_cast({{ text }} as timestamp)
         when length({{ text }}) = 20 and substr({{ text }}, 20, 1) = 'Z'
@@ -38,5 +38,5 @@
 {%- endmacro %}
 
 {% macro iso_timestamp_pattern() -%}
-    ^([0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?)?)(?:[0-9]*\s*(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?))?$
+    ^([0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-5][0-9](?:\.[0-9]{1,6})?)?)?)(?:[0-9]*\s*(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?))?$
 {%- endmacro %}
