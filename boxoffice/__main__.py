@@ -1,5 +1,6 @@
 """`python -m boxoffice`: the only module that puts ingest and dbt together."""
 
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from boxoffice.errors import BoxofficeError
+from boxoffice.errors import BoxofficeError, ConfigurationError
+from boxoffice.ops import EMAIL
 from boxoffice.session import Session, conduct
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
@@ -64,6 +66,38 @@ def build(layer: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("emails", nargs=-1, required=True, metavar="EMAIL...")
+@JSON
+def forget(emails: tuple[str, ...], as_json: bool) -> None:
+    """Take the people with these EMAILs out of the warehouse, and leave them out from now on.
+
+    Their tickets and money stay in the sums; name, e-mail and whatever else tells of them goes.
+    """
+
+    def body(session: Session) -> None:
+        from ingest import forgetting
+
+        # They are never repeated: what people see is counts.
+        for place, email in enumerate(emails, 1):
+            if not re.fullmatch(EMAIL, email.strip()):
+                raise ConfigurationError(
+                    f"Word {place} after `forget` is no e-mail address; nobody was forgotten.",
+                    "Give one or more addresses, separated by spaces.",
+                )
+        with session.step("forget") as step:
+            new = session.ops.forget(emails)
+            rows = forgetting.redact(session.settings, session.ops.forgotten())
+            step.detail = f"{new} new of {len(emails)}, {rows:,} rows blanked"
+        session.facts["forgotten"] = {"asked": len(emails), "new": new, "rows_blanked": rows}
+        # The tables built from bronze still name them, be it after an earlier kill.
+        if _is_built(session.settings.warehouse_path):
+            build_and_publish(session)
+        session.next.append("The sources still hold them: ask for them to be removed there too.")
+
+    sys.exit(conduct("forget", body, as_json=as_json))
+
+
+@main.command()
 @JSON
 def docs(as_json: bool) -> None:
     """Write the documentation of every table and column as one page that opens offline."""
@@ -105,6 +139,17 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
         done = publish(settings.warehouse_path, settings.marts_path, built.published)
         step.detail = f"{done.tables} tables, {done.rows:,} rows"
     _headlines(session)
+
+
+def _is_built(warehouse: Path) -> bool:
+    import duckdb
+
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return bool(
+            connection.execute(
+                "select 1 from duckdb_tables() where schema_name = 'silver' limit 1"
+            ).fetchall()
+        )
 
 
 def _headlines(session: Session) -> None:

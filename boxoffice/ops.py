@@ -6,6 +6,7 @@ forgotten: one salted hash per person who asked to be left out.
 
 import hashlib
 import os
+import re
 import secrets
 import sqlite3
 import traceback
@@ -75,6 +76,11 @@ REPORTED = {
 }
 
 
+# What could be an e-mail, in the syntax that Python and DuckDB share.
+EMAIL = r"[^\s\"<>()\[\],;:|\\@]+@[^\s\"<>()\[\],;:|\\@]+"
+_EMAIL = re.compile(EMAIL)
+
+
 @dataclass(frozen=True)
 class Forgotten:
     """The people who asked to be forgotten, known by the salted hash of their e-mail only."""
@@ -90,6 +96,18 @@ class Forgotten:
         if not self.hashes:
             return [False for _ in emails]
         return [bool(email) and email_hash(email, self.salt) in self.hashes for email in emails]
+
+    def mentioned_in(self, text: str | None) -> bool:
+        """Whether the text is, or somewhere holds, the e-mail of one of them."""
+        if not self.hashes or not text or "@" not in text:
+            return False
+        return any(self.matches({text, *(form for found in _EMAIL.findall(text) for form in _forms(found))}))
+
+
+def _forms(found: str) -> set[str]:
+    """What the e-mail may be: all of it; without the stops and quotes around it; without a name before it."""
+    plain = found.strip(".'`*_!?/{}")
+    return {found, plain, re.split(r"[=/&?#]", plain)[-1]}
 
 
 def email_hash(email: str | None, salt: bytes) -> str:

@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boxoffice.errors import BoxofficeError
+from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
-from ingest import landing
+from ingest import forgetting, landing
 from ingest.eventbrite_api import PAGE_SIZE, Client, Stopped, TokenRefused, Unavailable, Withheld
 from ingest.landing import TIMESTAMP, Progress, SourceResult, TableResult, quiet
 
@@ -95,7 +96,7 @@ def load(
     *,
     full: bool = False,
     progress: Progress = quiet,
-    forgotten: None = None,
+    forgotten: Forgotten | None = None,
     sleep: Callable[[float], None] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> SourceResult:
@@ -104,6 +105,7 @@ def load(
     Args:
         full: list orders and attendees whole, and mark those that are gone.
         progress: told what is read; from several threads, one at a time.
+        forgotten: who is left out, and taken out of what is there.
         sleep, clock: stand in for waiting and for the epoch's seconds.
 
     Returns:
@@ -112,6 +114,8 @@ def load(
     started = time.monotonic()
     result = SourceResult(SOURCE)
     try:
+        if forgotten:
+            forgetting.redact(settings, forgotten)
         pipeline = landing.pipeline_for(SOURCE, settings)
         _finish_pending(pipeline, settings)
         ensure_tables(settings)
@@ -139,7 +143,7 @@ def load(
     try:
         folder.mkdir(parents=True)
         with landing.plain_errors(settings):
-            pull = _Pull(settings, client, folder, told, full=full)
+            pull = _Pull(settings, client, folder, told, full=full, forgotten=forgotten)
             pull.read()
             result.tables = pull.land(pipeline)
         result.problems = pull.problems
@@ -209,11 +213,19 @@ class _Stage:
     is_lean (boolean): read without the expansion.
     """
 
-    def __init__(self, path: Path, table: str, landed_at: datetime, numbers: Iterator[int]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        table: str,
+        landed_at: datetime,
+        numbers: Iterator[int],
+        forgotten: Forgotten | None = None,
+    ) -> None:
         self.path, self.table = path, table
         self.read = self.rejected = 0
         self.is_lean = False
         self._landed_at, self._numbers = landed_at, numbers
+        self._forgotten = forgotten if table in forgetting.MAIN_EMAIL else None
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
         self._rows = 0
@@ -228,6 +240,8 @@ class _Stage:
         whole = [each for each in received if isinstance(each, dict) and _id(each) is not None]
         self.rejected += len(received) - len(whole)
         self.is_lean |= is_lean
+        if self._forgotten:
+            whole = [forgetting.blanked(self.table, each, self._forgotten) for each in whole]
         if whole:
             readers = {name: _reader(name, parents.get(name)) for name in COLUMNS[self.table]}
             page = landing.as_payloads(whole, readers, self._landed_at)
@@ -288,7 +302,17 @@ class _Held:
 class _Pull:
     """One run: reads every listing into stages, then lands what is complete."""
 
-    def __init__(self, settings: Settings, client: Client, folder: Path, told: _Told, *, full: bool) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        folder: Path,
+        told: _Told,
+        *,
+        full: bool,
+        forgotten: Forgotten | None,
+    ) -> None:
+        self._forgotten = forgotten
         self._settings, self._client, self._folder, self._told, self._full = (
             settings,
             client,
@@ -487,7 +511,7 @@ class _Pull:
 
     def _stage(self, table: str) -> _Stage:
         path = self._folder / f"{table}.{next(self._numbers)}.parquet"
-        return _Stage(path, table, self._as_of, self._numbers)
+        return _Stage(path, table, self._as_of, self._numbers, self._forgotten)
 
     def _listed(
         self,

@@ -25,8 +25,9 @@ import pyarrow.parquet
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from boxoffice.errors import BoxofficeError
+from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
-from ingest import landing
+from ingest import forgetting, landing
 from ingest.landing import Progress, SourceResult, TableResult, quiet
 
 SOURCE = "sheets"
@@ -110,17 +111,26 @@ def ensure_tables(settings: Settings) -> None:
     landing.ensure_tables(settings, SOURCE, TABLES)
 
 
-def load(settings: Settings, *, full: bool = False, progress: Progress = quiet) -> SourceResult:
+def load(
+    settings: Settings,
+    *,
+    full: bool = False,
+    progress: Progress = quiet,
+    forgotten: Forgotten | None = None,
+) -> SourceResult:
     """Land the sheets of settings.sheets_dir whose file changed since their last complete load.
 
     Args:
         full: read every file, changed or not.
+        forgotten: who is left out, and taken out of what is there.
     """
     started = time.monotonic()
     result = SourceResult(SOURCE)
     try:
+        if forgotten:
+            forgetting.redact(settings, forgotten)
         ensure_tables(settings)
-        _load(settings, full, progress, result)
+        _load(settings, full, progress, forgotten, result)
     except BoxofficeError as error:
         result.problems.append(error)
         result.status = "failed"
@@ -128,7 +138,9 @@ def load(settings: Settings, *, full: bool = False, progress: Progress = quiet) 
     return result
 
 
-def _load(settings: Settings, full: bool, progress: Progress, result: SourceResult) -> None:
+def _load(
+    settings: Settings, full: bool, progress: Progress, forgotten: Forgotten | None, result: SourceResult
+) -> None:
     files = _files_in_use(settings, result)
     if not files and not result.problems:
         result.status = "skipped"
@@ -148,7 +160,8 @@ def _load(settings: Settings, full: bool, progress: Progress, result: SourceResu
         try:
             for sheet, path in files.items():
                 try:
-                    reading = _read(sheet, path, known.get((sheet, path.name)), scratch, progress)
+                    held = known.get((sheet, path.name))
+                    reading = _read(sheet, path, held, scratch, progress, forgotten)
                 except BoxofficeError as error:
                     result.problems.append(error)
                     continue
@@ -291,6 +304,7 @@ def _read(
     known: _Known | None,
     scratch: Path,
     progress: Progress,
+    forgotten: Forgotten | None,
 ) -> _Reading:
     try:
         for _ in range(2):
@@ -307,7 +321,7 @@ def _read(
                     rejected=known.rejected,
                 )
             reading = _Reading(sheet, path, look.fingerprint, look.size, parquet=scratch / f"{sheet}.parquet")
-            _convert(reading, look, progress)
+            _convert(reading, look, progress, forgotten)
             if before == _state(path):
                 return reading
     except OSError as error:
@@ -474,7 +488,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return taken
 
 
-def _convert(reading: _Reading, look: _Look, progress: Progress) -> None:
+def _convert(reading: _Reading, look: _Look, progress: Progress, forgotten: Forgotten | None) -> None:
     """Parse the file once, front to back, and write its rows as parquet.
 
     Raises:
@@ -493,7 +507,7 @@ def _convert(reading: _Reading, look: _Look, progress: Progress) -> None:
     if look.nuls:
         reading.notes.append(f"{look.nuls} NUL bytes were taken out; the file may be damaged.")
     reading.schema = pa.schema(POSITION + [(name, pa.string()) for name in header.names])
-    numbering = _Numbering(path.name, header)
+    numbering = _Numbering(path.name, header, forgotten)
 
     def refuse(row: pyarrow.csv.InvalidRow) -> str:
         numbering.refuse(row.number, row.text, row.actual_columns)
@@ -524,6 +538,8 @@ def _convert(reading: _Reading, look: _Look, progress: Progress) -> None:
             )
             for batch in batches:
                 rows = numbering.number(batch)
+                if forgotten:
+                    rows = forgetting.blanked_rows(reading.sheet, rows, extra, forgotten)
                 if rows.num_rows:
                     writer.write_table(rows)
                 reading.landed += rows.num_rows
@@ -565,9 +581,10 @@ class _Numbering:
     and white space is blank, and no record.
     """
 
-    def __init__(self, file: str, header: _Header) -> None:
+    def __init__(self, file: str, header: _Header, forgotten: Forgotten | None) -> None:
         self._file = file
         self._header = header
+        self._forgotten = forgotten
         self._refused: list[tuple[int, str, int]] = []  # row, text and cells of those not placed yet
         self._rejects: list[dict[str, str | int]] = []
         self._row = 1  # number of the next row
@@ -652,9 +669,8 @@ class _Numbering:
     def _reject(self, record: int, text: str, cells: int) -> None:
         wanted = len(self._header.names)
         reason = f"{cells} cell{'s' if cells > 1 else ''} where the header has {wanted}"
-        self._rejects.append(
-            {"record": record, "line": self.last_line, "reason": reason, "raw": text[:RAW_LENGTH]}
-        )
+        raw = "" if self._forgotten and self._forgotten.mentioned_in(text) else text[:RAW_LENGTH]
+        self._rejects.append({"record": record, "line": self.last_line, "reason": reason, "raw": raw})
 
     def _is_blank(self, text: str) -> bool:
         return not text.replace(self._header.delimiter, "").replace('"', "").strip()

@@ -1,0 +1,325 @@
+"""People who asked to be forgotten: left out of what lands, and taken out of what has landed.
+
+The person goes, the sale stays: rows, keys and money are untouched, so that tickets and money still add up.
+An e-mail counts however its case and outer spaces are written.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from boxoffice.ops import EMAIL, Forgotten
+from boxoffice.settings import Settings
+from ingest import landing
+
+# Eventbrite's keys that tell of the buyer or the attendee, wherever in an order or an attendee they stand at
+# the top. What is a list or an object becomes an empty one.
+PERSONAL = frozenset(
+    {
+        *("name", "first_name", "last_name", "prefix", "suffix", "email", "emails", "profile"),
+        *("answers", "survey", "survey_responses", "contact_list_preferences"),
+        *("phone", "phones", "cell_phone", "home_phone", "work_phone", "address", "addresses"),
+        *("age", "birth_date", "gender", "company", "job_title", "website", "blog"),
+    }
+)
+OF_A_REQUEST = frozenset(("from_email", "from_name", "message", "last_message"))
+MAIN_EMAIL = {"orders": "$.email", "attendees": "$.profile.email"}
+
+# Sheets with a row per person, and the columns that say who it is. City, state and country stay: they tell
+# where sales come from, and nobody by themselves.
+PEOPLE_SHEETS = ("customers", "users")
+PERSONAL_COLUMNS = ("name", "email")
+
+
+# --- Eventbrite ----------------------------------------------------------------------------------------
+
+
+def blanked(kind: str, each: dict[str, Any], forgotten: Forgotten) -> dict[str, Any]:
+    """An order or attendee (`kind`: the table) without the people forgotten; itself when it names none.
+
+    Returns:
+        The same keys. Of one's own order or ticket all that tells of a person is blank; of somebody else's,
+        the refund requests and texts that name them.
+    """
+    if not forgotten or not any(forgotten.mentioned_in(text) for text in _texts(each)):
+        return each
+    person = each.get("profile") if kind == "attendees" else each
+    email = person.get("email") if isinstance(person, dict) else None
+    is_own = isinstance(email, str) and any(forgotten.matches([email]))
+    whole = {key: _blank(value) if is_own and key in PERSONAL else value for key, value in each.items()}
+    requests = whole.get("refund_requests")
+    if isinstance(requests, dict):
+        whole["refund_requests"] = _request(requests, is_own, forgotten)
+    elif isinstance(requests, list):
+        whole["refund_requests"] = [_request(request, is_own, forgotten) for request in requests]
+    return {key: _without_mentions(value, forgotten) for key, value in whole.items()}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
+def _request(request: Any, is_own: bool, forgotten: Forgotten) -> Any:
+    if not isinstance(request, dict):
+        return request
+    email = request.get("from_email")
+    if not is_own and not (isinstance(email, str) and any(forgotten.matches([email]))):
+        return request
+    return {key: None if key in OF_A_REQUEST else value for key, value in request.items()}
+
+
+def _blank(value: Any) -> Any:
+    return type(value)() if isinstance(value, dict | list) else None
+
+
+def _without_mentions(value: Any, forgotten: Forgotten) -> Any:
+    if isinstance(value, str):
+        return None if forgotten.mentioned_in(value) else value
+    if isinstance(value, list):
+        return [_without_mentions(each, forgotten) for each in value]
+    if isinstance(value, dict):
+        return {key: _without_mentions(each, forgotten) for key, each in value.items()}
+    return value
+
+
+# --- sheets --------------------------------------------------------------------------------------------
+
+
+def blanked_rows(sheet: str, rows: pa.Table, extra: list[str], forgotten: Forgotten) -> pa.Table:
+    """Rows of a sheet without the people forgotten.
+
+    Args:
+        rows: every column text, but for `_record` and `_line`.
+        extra: the columns beyond the expected ones; nobody knows what they tell of the person of their row.
+    """
+    if not forgotten:
+        return rows
+    if sheet in PEOPLE_SHEETS:
+        is_theirs = pa.array(forgotten.matches(rows["email"].to_pylist()), pa.bool_())
+        for name in (*PERSONAL_COLUMNS, *extra):
+            rows = _replaced(rows, name, is_theirs, pa.scalar(""))
+    for name in rows.column_names:
+        if not pa.types.is_string(rows[name].type) or name == "_file":
+            continue
+        if not pc.any(pc.match_substring(rows[name], "@")).as_py():
+            continue
+        cells = rows[name].to_pylist()
+        fresh = pa.array([_cell(name, cell, forgotten) for cell in cells], pa.string())
+        rows = rows.set_column(rows.column_names.index(name), name, fresh)
+    return rows
+
+
+def _replaced(rows: pa.Table, name: str, where: pa.Array, value: pa.Scalar) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, pc.if_else(where, value, rows[name]))
+
+
+def _cell(column: str, cell: str | None, forgotten: Forgotten) -> str | None:
+    """The cell, or what takes the place of one that names somebody. A key must still join: it gets another
+    word, the same everywhere."""
+    if not forgotten.mentioned_in(cell):
+        return cell
+    if not column.endswith("_id"):
+        return ""
+    plain = (cell or "").strip().casefold().encode()
+    return "forgotten-" + hashlib.blake2b(plain, key=forgotten.salt, digest_size=8).hexdigest()
+
+
+# --- what has landed -----------------------------------------------------------------------------------
+
+
+def redact(settings: Settings, forgotten: Forgotten) -> int:
+    """Take the people forgotten out of bronze, once for every new set of them. Needs the lock.
+
+    One transaction, which ends by noting in the warehouse, in ops.redactions, whom it was for: killed, it is
+    done by the next run; so it is after yesterday's warehouse was restored. Unfinished loads hold people too
+    and are dropped; what they were made from is read again.
+
+    Returns:
+        How many rows changed.
+    """
+    if not forgotten:
+        return 0
+    people = _digest(forgotten)
+    with landing.warehouse(settings) as connection:
+        if connection is not None and _is_done(connection, people):
+            return 0
+    shutil.rmtree(settings.dlt_dir, ignore_errors=True)
+    if not settings.warehouse_path.exists():
+        return 0
+    with landing.warehouse(settings, read_only=False) as connection:
+        assert connection is not None
+        connection.begin()
+        columns = _text_columns(connection)
+        changed = 0
+        for kind in MAIN_EMAIL:
+            for table in (kind, f"{kind}_history"):
+                if ("bronze_eventbrite", table) in columns:
+                    changed += _redact_payloads(connection, kind, f"bronze_eventbrite.{table}", forgotten)
+        for (schema, table), names in columns.items():
+            if schema == "bronze_sheets" and "_record" in names:
+                changed += _redact_sheet(connection, table, names, forgotten)
+        if ("bronze_sheets", "rejects") in columns:
+            changed += _redact_rejects(connection, forgotten)
+        connection.execute("create schema if not exists ops")
+        connection.execute(
+            "create table if not exists ops.redactions (people varchar, redacted_at timestamp, rows bigint)"
+        )
+        moment = landing.utc_timestamp(settings.as_of)
+        connection.execute("insert into ops.redactions values (?, ?, ?)", [people, moment, changed])
+        connection.commit()
+        connection.execute("checkpoint")
+    return changed
+
+
+def _digest(forgotten: Forgotten) -> str:
+    hashes = "\n".join(sorted(forgotten.hashes)).encode()
+    return hashlib.blake2b(hashes, key=forgotten.salt, digest_size=16).hexdigest()
+
+
+def _is_done(connection: duckdb.DuckDBPyConnection, people: str) -> bool:
+    held = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'redactions'"
+    ).fetchall()
+    # The latest one: with yesterday's ops file restored, another set of people was last.
+    last = "select people from ops.redactions order by rowid desc limit 1"
+    return bool(held) and connection.execute(last).fetchall() == [(people,)]
+
+
+def _text_columns(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
+    """Table to its columns, in both bronze schemas; dlt's own tables hold nobody."""
+    rows = connection.execute(
+        "select schema_name, table_name, column_name from duckdb_columns()"
+        " where schema_name in ('bronze_eventbrite', 'bronze_sheets') and not starts_with(table_name, '_')"
+        " order by all"
+    ).fetchall()
+    columns: dict[tuple[str, str], list[str]] = {}
+    for schema, table, column in rows:
+        columns.setdefault((schema, table), []).append(column)
+    return columns
+
+
+def _redact_payloads(
+    connection: duckdb.DuckDBPyConnection, kind: str, table: str, forgotten: Forgotten
+) -> int:
+    # Every e-mail once; then only the rows of those that match are taken apart.
+    tokens = f"list_append(regexp_extract_all(payload, $token), payload ->> '{MAIN_EMAIL[kind]}')"
+    distinct = connection.execute(
+        f"select distinct unnest({tokens}) from {table} where contains(payload, '@')", {"token": EMAIL}
+    ).fetchall()
+    found = [token for (token,) in distinct if token and _may_be(token, forgotten)]
+    if not found:
+        return 0
+    rows = connection.execute(
+        f"select id, payload_hash, payload from {table}"
+        f" where contains(payload, '@') and list_has_any({tokens}, $found)",
+        {"token": EMAIL, "found": found},
+    ).fetchall()
+    fresh = []
+    for key, held_hash, payload in rows:
+        each = orjson.loads(payload)
+        whole = blanked(kind, each, forgotten)
+        if whole is not each:
+            fresh.append(
+                {
+                    "id": key,
+                    "held_hash": held_hash,
+                    "payload": orjson.dumps(whole).decode(),
+                    "payload_hash": landing.payload_hash(whole),
+                }
+            )
+    if not fresh:
+        return 0
+    names = ("id", "held_hash", "payload", "payload_hash")
+    connection.register(
+        "fresh", pa.Table.from_pylist(fresh, pa.schema([(name, pa.string()) for name in names]))
+    )
+    connection.execute(
+        f"update {table} as held set payload = fresh.payload, payload_hash = fresh.payload_hash from fresh"
+        " where held.id = fresh.id and held.payload_hash = fresh.held_hash"
+    )
+    # Versions that differed in the person only are one now: the one seen first.
+    connection.execute(
+        f"""
+        delete from {table} where rowid in (
+            select rowid from (
+                select rowid, row_number() over (
+                    partition by id, payload_hash order by landed_at, rowid
+                ) as place
+                from {table} where id in (select id from fresh)
+            ) where place > 1
+        )
+        """
+    )
+    connection.unregister("fresh")
+    return len(fresh)
+
+
+def _may_be(token: str, forgotten: Forgotten) -> bool:
+    # In JSON the letter before the e-mail may be the second half of an escaped line break.
+    return forgotten.mentioned_in(token) or (token[0] in "nrtbf" and forgotten.mentioned_in(token[1:]))
+
+
+def _redact_sheet(
+    connection: duckdb.DuckDBPyConnection, table: str, names: list[str], forgotten: Forgotten
+) -> int:
+    from ingest.sheets import HEADERS
+
+    cells = [name for name in names if name not in ("_file", "_record", "_line")]
+    extra = [name for name in cells if name not in HEADERS.get(table, ())]
+    where = f'from bronze_sheets."{table}" where'
+    found: dict[str, list[str]] = {}
+    for name in cells:
+        distinct = connection.execute(
+            f'select distinct "{name}" {where} contains("{name}", \'@\')'
+        ).fetchall()
+        if theirs := [cell for (cell,) in distinct if forgotten.mentioned_in(cell)]:
+            found[name] = theirs
+    if not found:
+        return 0
+    listed = ", ".join(f'"{name}"' for name in cells)
+    is_found = " or ".join(f'"{name}" in (select unnest(?::varchar[]))' for name in found)
+    held = connection.execute(
+        f"select rowid as _rowid, {listed} {where} {is_found}", list(found.values())
+    ).to_arrow_table()
+    texts = held.select(cells).cast(pa.schema([(name, pa.string()) for name in cells]))
+    whole = blanked_rows(table, texts, extra, forgotten)
+    is_changed = pa.array([False] * held.num_rows, pa.bool_())
+    for name in cells:
+        differs = pc.fill_null(pc.not_equal(whole[name], texts[name]), False)
+        is_changed = pc.or_(is_changed, differs)
+    fresh = whole.append_column("_rowid", held["_rowid"]).filter(is_changed)
+    if fresh.num_rows:
+        connection.register("fresh", fresh)
+        assigned = ", ".join(f'"{name}" = fresh."{name}"' for name in cells)
+        connection.execute(
+            f'update bronze_sheets."{table}" as held set {assigned} from fresh'
+            " where held.rowid = fresh._rowid"
+        )
+        connection.unregister("fresh")
+    return fresh.num_rows
+
+
+def _redact_rejects(connection: duckdb.DuckDBPyConnection, forgotten: Forgotten) -> int:
+    from ingest.sheets import RAW_LENGTH
+
+    # Of a text that was cut, nobody knows whom the rest named.
+    held = connection.execute(
+        "select rowid, raw from bronze_sheets.rejects where contains(raw, '@') or length(raw) >= ?",
+        [RAW_LENGTH],
+    ).fetchall()
+    found = [row for row, raw in held if len(raw) >= RAW_LENGTH or forgotten.mentioned_in(raw)]
+    if found:
+        connection.execute(
+            "update bronze_sheets.rejects set raw = '' where rowid in (select unnest(?::bigint[]))", [found]
+        )
+    return len(found)
