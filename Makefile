@@ -48,9 +48,9 @@ lint: $(VENV)/dev ## Style and types: ruff, sqlfluff, mypy
 	$(VENV)/bin/sqlfluff lint --processes 2 --disable-progress-bar models tests/singular
 
 lock: ## Pin the dependencies of pyproject.toml again (needs uv)
-	uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements.lock
-	echo "duckdb==1.4.5" | uv pip compile - --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -o requirements-reader.lock
-	uv pip compile pyproject.toml --extra dev --extra postgres --universal --generate-hashes --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements-dev.lock
+	uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-annotate --no-header --no-emit-index-url -o requirements.lock
+	echo "duckdb==1.4.5" | uv pip compile - --universal --generate-hashes --no-strip-extras --no-annotate --no-header --no-emit-index-url -o requirements-reader.lock
+	uv pip compile pyproject.toml --extra dev --extra postgres --universal --generate-hashes --no-strip-extras --no-annotate --no-header --no-emit-index-url -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment and what dbt compiled; data stays
 	rm -rf $(VENV) target logs
