@@ -3,6 +3,8 @@
 import errno
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 
@@ -21,6 +23,31 @@ class ConfigurationError(BoxofficeError):
 
 class LockedError(BoxofficeError):
     """Nothing was done: another run holds the lock. Ends a command with exit code 2."""
+
+
+# Characters that are kept of what came back from a call.
+LONGEST_TEXT = 64 << 10
+
+
+@dataclass(frozen=True)
+class FailedCall:
+    """A call to somebody's API that failed for good, without credentials: data for whoever looks into it.
+
+    request: method, path and query. response: LONGEST_TEXT of status, headers that matter and body; None when
+    none came.
+    """
+
+    failed_at: datetime
+    rule_id: str
+    request: str
+    response: str | None
+    stack: str
+
+
+class CallError(BoxofficeError):
+    """Trouble that came of a call, which `call` keeps once the caller has given up."""
+
+    call: FailedCall | None = None
 
 
 _HELD = re.compile(

@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 import sqlite3
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from boxoffice.errors import BoxofficeError, ConfigurationError
+from boxoffice.errors import LONGEST_TEXT, BoxofficeError, ConfigurationError, FailedCall
 
 Error = sqlite3.Error
 
@@ -104,6 +103,13 @@ class Forgotten:
         return any(self.matches({text, *(form for found in _EMAIL.findall(text) for form in _forms(found))}))
 
 
+def _may_name(forgotten: Forgotten, texts: Iterable[str | None]) -> bool:
+    # Of an answer that was cut, nobody knows whom the rest named.
+    return bool(forgotten) and any(
+        forgotten.mentioned_in(text) or len(text or "") >= LONGEST_TEXT for text in texts
+    )
+
+
 def _forms(found: str) -> set[str]:
     """What the e-mail may be: all of it; without the stops and quotes around it; without a name before it."""
     plain = found.strip(".'`*_!?/{}")
@@ -157,16 +163,16 @@ class Ops:
                 (run_id, step, status, *rows, seconds, run_id),
             )
 
-    def add_api_error(self, run_id: int, system: str, error: BoxofficeError, secrets: Sequence[str]) -> int:
-        """Keep a failed call for RETENTION_DAYS, `secrets` removed. Returns the id that people are shown."""
-        stack = "".join(traceback.format_exception(error))
-        for secret in secrets:
-            stack = stack.replace(secret, "***")
+    def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:
+        """Keep a failed call for RETENTION_DAYS. Returns the id that people are shown."""
+        texts = (call.request, call.response, call.stack)
+        if _may_name(self.forgotten(), texts):
+            texts = ("", "", "")
         with self.connection:
             cursor = self.connection.execute(
-                "insert into api_errors (run_id, failed_at, system, rule_id, response, stack)"
-                " values (?, ?, ?, ?, ?, ?)",
-                (run_id, _now(), system, type(error).__name__, error.problem, stack),
+                "insert into api_errors (run_id, failed_at, system, rule_id, request, response, stack)"
+                " values (?, ?, ?, ?, ?, ?, ?)",
+                (run_id, _text(call.failed_at), system, call.rule_id, *texts),
             )
         return int(cursor.lastrowid or 0)
 
@@ -181,15 +187,26 @@ class Ops:
         return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
 
     def forget(self, emails: Sequence[str]) -> int:
-        """Add people to forget. Returns how many were new."""
+        """Add people to forget; failed calls that name one of them lose their texts. Returns how many were
+        new."""
         salt = self._salt()
-        before = self.connection.total_changes
+        # What is overwritten here is gone from the file's bytes too.
+        self.connection.execute("pragma secure_delete = on")
         with self.connection:
+            before = self.connection.total_changes
             self.connection.executemany(
                 "insert or ignore into forgotten values (?, ?)",
                 [(email_hash(email, salt), _now()) for email in emails],
             )
-        return self.connection.total_changes - before
+            new = self.connection.total_changes - before
+            forgotten = self.forgotten()
+            kept = self.connection.execute("select api_error_id, request, response, stack from api_errors")
+            naming = [(key,) for key, *texts in kept if _may_name(forgotten, texts)]
+            self.connection.executemany(
+                "update api_errors set request = '', response = '', stack = '' where api_error_id = ?", naming
+            )
+        self.connection.execute("pragma wal_checkpoint(truncate)")
+        return new
 
     def reported(self) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
         """Table, its columns with DuckDB types, and its rows, for each table the warehouse shows."""

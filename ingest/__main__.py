@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from boxoffice import stand_ins
-from boxoffice.errors import BoxofficeError, ConfigurationError, explained
+from boxoffice.errors import BoxofficeError, CallError, ConfigurationError, explained
 from boxoffice.session import Session, Step, conduct
 
 logger = logging.getLogger(__name__)
@@ -54,8 +54,13 @@ def _land_one(session: Session, step: Step, source: str, settings: Any, full: bo
         return
     step.status = "failed" if step.status == "failed" else result.status
     session.notes += result.notes
+    # Kept among the API errors; people are shown the id.
+    numbers = {id(call): session.ops.add_api_error(session.run_id, source, call) for call in result.failures}
     for problem in result.problems:
-        session.problem(source, _kept(session, source, problem))
+        number = numbers.get(id(problem.call)) if isinstance(problem, CallError) else None
+        if number is not None:
+            problem = BoxofficeError(problem.problem, f"{problem.remedy} (API error {number}.)".strip())
+        session.problem(source, problem)
     if result.status in ("skipped", "failed"):
         return  # nothing landed that could be counted on
     step.landed = sum(table.read - table.rejected for table in result.tables)
@@ -64,19 +69,6 @@ def _land_one(session: Session, step: Step, source: str, settings: Any, full: bo
     step.tables = [asdict(table) for table in result.tables]
     if result.requests:
         step.detail = f"{result.requests:,} requests"
-
-
-def _kept(session: Session, source: str, problem: BoxofficeError) -> BoxofficeError:
-    """The problem as it is shown: one that came of a call is kept among the API errors, under an id."""
-    if source != "eventbrite":
-        return problem
-    from ingest.eventbrite_api import TokenRefused, Unavailable, Withheld
-
-    if not isinstance(problem, TokenRefused | Unavailable | Withheld):
-        return problem
-    secrets = [session.settings.eventbrite_token or ""]
-    number = session.ops.add_api_error(session.run_id, source, problem, list(filter(None, secrets)))
-    return BoxofficeError(problem.problem, f"{problem.remedy} (API error {number}.)")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

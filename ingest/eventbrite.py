@@ -156,6 +156,7 @@ def load(
         shutil.rmtree(folder, ignore_errors=True)
     result.notes += told.waits
     result.notes.append(_spending(client))
+    result.failures = client.failures
     result.requests = client.budget.requests
     result.seconds = time.monotonic() - started
     return result
@@ -379,10 +380,12 @@ class _Pull:
             for page in self._client.pages("users/me/organizations/", "organizations"):
                 seen.update((key, each) for each in page.items if (key := _id(each)) is not None)
         except Withheld as problem:
-            raise BoxofficeError(
+            refused = Withheld(
                 f"EVENTBRITE_TOKEN may not list its organizations. {problem.problem}",
                 "Use the private token of an API key, not its public one, and check EVENTBRITE_API_URL.",
-            ) from None
+            )
+            refused.call = problem.call
+            raise refused from None
         chosen = self._settings.eventbrite_organization_id
         if not seen:
             raise BoxofficeError(

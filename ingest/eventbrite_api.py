@@ -8,17 +8,18 @@ import json
 import re
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import orjson
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from boxoffice.errors import BoxofficeError
+from boxoffice.errors import LONGEST_TEXT, CallError, FailedCall
 
 # Events and discounts document `page_size`; everything else pages by 50 without being asked.
 PAGE_SIZE = 50
@@ -36,16 +37,20 @@ _BUCKET = re.compile(r"(\d+)\s*/\s*(\d+)\s+reset\s*=\s*(\d+)\s*s")
 _CONSTANT = re.compile(r"[A-Z][A-Z_]{2,60}")
 
 
-class TokenRefused(BoxofficeError):
+class TokenRefused(CallError):
     """Eventbrite does not know the token, or knows it no longer. Nothing more can be read."""
 
 
-class Withheld(BoxofficeError):
+class Withheld(CallError):
     """403 or 404: this one object or listing is not to be had with this token."""
 
 
-class Unavailable(BoxofficeError):
+class Unavailable(CallError):
     """Eventbrite did not give a usable answer, however often it was asked."""
+
+
+class NotAccepted(CallError):
+    """Eventbrite, or whoever answers in its place, does not take the request as it is."""
 
 
 class Stopped(Exception):
@@ -173,6 +178,9 @@ class Client:
         sleep: waits that many seconds; without it `stop` ends the wait.
         clock: seconds since the epoch.
         report: told, in a sentence, until when the run waits.
+
+    Attributes:
+        failures: the calls that failed for good, in every thread; those that a retry made good are not there.
     """
 
     def __init__(
@@ -185,6 +193,8 @@ class Client:
         report: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._url = url.rstrip("/") + "/"
+        self._token, self._clock = token, clock
+        self.failures: list[FailedCall] = []
         self._authorize = _Bearer(token)
         self._stopping = threading.Event()
         self._sleep = sleep or self._stopping.wait
@@ -207,7 +217,7 @@ class Client:
         Raises:
             TokenRefused, Withheld, Unavailable: see there.
             ExpansionFailed: `params` holds `expand` and Eventbrite could not do it.
-            BoxofficeError: Eventbrite does not accept the request.
+            NotAccepted: Eventbrite does not accept the request.
             Stopped: `stop` was called.
         """
         retrying = Retrying(
@@ -220,10 +230,13 @@ class Client:
         try:
             return retrying(self._once, path, params)
         except _Again as trouble:
-            raise Unavailable(
-                f"Eventbrite did not answer for {path} in {ATTEMPTS} attempts: {trouble}.",
-                "What was loaded before stays. Run again later.",
+            problem = f"Eventbrite did not answer for {path} in {ATTEMPTS} attempts: {trouble}."
+            raise self._failed(
+                Unavailable(problem, "What was loaded before stays. Run again later.")
             ) from None
+        except CallError as error:
+            self._failed(error)
+            raise
 
     def pages(self, path: str, key: str, *, expand: str | None = None, **params: Any) -> Iterator[Page]:
         """The pages of a listing, up to the one that says there are no more.
@@ -254,9 +267,7 @@ class Client:
                     yield page
             except _BadContinuation:
                 if is_last_try:
-                    raise Unavailable(
-                        f"Eventbrite let every continuation of {path} expire.", "Run again later."
-                    ) from None
+                    raise self._unusable(f"Eventbrite let every continuation of {path} expire.") from None
                 continue
             # Rows that moved to a page already read were missed. One page cannot move against itself.
             if pages < 2 or len(ids) >= most or restart:
@@ -276,7 +287,7 @@ class Client:
                 body = self.get(path, **asked)
             items, pagination = body.get(key), body.get("pagination") or {}
             if not isinstance(items, list) or not isinstance(pagination, dict):
-                raise Unavailable(f"Eventbrite's answer for {path} has no list of {key}.", "Run again later.")
+                raise self._unusable(f"Eventbrite's answer for {path} has no list of {key}.")
             total = pagination.get("object_count")
             total = total if isinstance(total, int) else None
             rows += len(items)
@@ -287,20 +298,14 @@ class Client:
                 return
             if not items:
                 if total is not None and rows < total:
-                    raise Unavailable(
-                        f"Eventbrite ended the listing {path} after {rows} of {total} rows.",
-                        "Run again later.",
-                    )
+                    raise self._unusable(f"Eventbrite ended the listing {path} after {rows} of {total} rows.")
                 return
             if not continuation:
-                raise Unavailable(
-                    f"Eventbrite's listing {path} has more rows and does not say how to read on.",
-                    "Run again later.",
+                raise self._unusable(
+                    f"Eventbrite's listing {path} has more rows and does not say how to read on."
                 )
             if continuation in given:
-                raise Unavailable(
-                    f"Eventbrite's listing {path} came round to a page already read.", "Run again later."
-                )
+                raise self._unusable(f"Eventbrite's listing {path} came round to a page already read.")
             given.add(continuation)
 
     def _once(self, path: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -312,7 +317,7 @@ class Client:
                 break
             onward = urljoin(response.url, location)
             if self._session().should_strip_auth(response.url, onward):
-                raise BoxofficeError(
+                raise NotAccepted(
                     f"Eventbrite's answer for {path} points to another host, {urlsplit(onward).hostname};"
                     " the token was not sent there.",
                     "Check EVENTBRITE_API_URL.",
@@ -321,6 +326,7 @@ class Client:
         return _judge(path, query or params, response)
 
     def _send(self, url: str, query: dict[str, Any]) -> requests.Response:
+        self._local.last = _Call(url, query)
         self.budget.take()
         header = None
         try:
@@ -329,6 +335,7 @@ class Client:
             response = self._session().get(
                 url, params=query, auth=self._authorize, timeout=(10, 120), allow_redirects=False
             )
+            self._local.last.response = response
             header = response.headers.get("x-rate-limit")
         except requests.RequestException as trouble:
             # Its text can hold the address; its name is enough.
@@ -336,6 +343,29 @@ class Client:
         finally:
             self.budget.give_back(header)
         return response
+
+    def _unusable(self, problem: str) -> CallError:
+        return self._failed(Unavailable(problem, "Run again later."))
+
+    def _failed(self, error: CallError) -> CallError:
+        """The error, with this thread's last call, which is kept among the failures."""
+        stack = "".join((*traceback.format_stack()[:-1], *traceback.format_exception(error)))
+        call: _Call = self._local.last
+        error.call = FailedCall(
+            failed_at=datetime.fromtimestamp(self._clock(), UTC),
+            rule_id=type(error).__name__,
+            request=self._masked(call.asked()),
+            # Cut last: half a token would not be recognised.
+            response=None if call.response is None else self._masked(call.answered())[:LONGEST_TEXT],
+            stack=self._masked(stack),
+        )
+        self.failures.append(error.call)
+        return error
+
+    def _masked(self, text: str) -> str:
+        for form in {self._token, quote(self._token, safe="")} - {""}:
+            text = text.replace(form, "***")
+        return text
 
     def _session(self) -> requests.Session:
         session = getattr(self._local, "session", None)
@@ -353,6 +383,32 @@ class Client:
         self._sleep(seconds)
         if self._stopping.is_set():
             raise Stopped
+
+
+@dataclass
+class _Call:
+    """The last call of a thread, and what came back."""
+
+    url: str
+    query: dict[str, Any]
+    response: requests.Response | None = None
+
+    def asked(self) -> str:
+        query = f"?{urlencode(self.query)}" if self.query else ""
+        return f"GET {urlsplit(self.url).path}{query}"
+
+    def answered(self) -> str:
+        """Status, the headers that tell something, and the body."""
+        assert self.response is not None
+        headers = self.response.headers
+        lines = [str(self.response.status_code)]
+        for name in ("content-type", "retry-after"):
+            if name in headers:
+                lines.append(f"{name}: {headers[name]}")
+        # The token stands in it in clear: only the numbers are kept.
+        for used, limit, reset in _BUCKET.findall(headers.get("x-rate-limit", "")):
+            lines.append(f"x-rate-limit: {used}/{limit} reset={reset}s")
+        return "\n".join((*lines, "", self.response.content.decode("utf-8", "replace")))
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -410,7 +466,7 @@ def _judge(path: str, params: dict[str, Any], response: requests.Response) -> di
         raise _TooMany(f"too many calls ({said})", _asked_wait(response))
     if status >= 500 or body is None:
         raise _Again(f"answer {said}" if status != 200 else "the answer was no JSON")
-    raise BoxofficeError(
+    raise NotAccepted(
         f"Eventbrite does not accept the request for {path} ({said}).",
         "Check EVENTBRITE_API_URL and EVENTBRITE_ORGANIZATION_ID.",
     )

@@ -20,7 +20,7 @@ from dlt.common.destination.client import LoadJob, PreparedTableSchema
 from dlt.common.storages.load_storage import ParsedLoadJobFileName
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
-from boxoffice.errors import BoxofficeError, explained
+from boxoffice.errors import BoxofficeError, FailedCall, explained
 from boxoffice.settings import Settings
 
 Progress = Callable[[str, int, int | None], None]
@@ -56,13 +56,17 @@ class TableResult:
 
 @dataclass
 class SourceResult:
-    """What became of one source: status is ok, partial (landed, and needs a look), failed or skipped."""
+    """What became of one source: status is ok, partial (landed, and needs a look), failed or skipped.
+
+    failures: every call that failed for good; a problem that came of one refers to it.
+    """
 
     source: str
     status: str = "ok"
     tables: list[TableResult] = field(default_factory=list)
     problems: list[BoxofficeError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failures: list[FailedCall] = field(default_factory=list)
     requests: int = 0
     seconds: float = 0.0
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from boxoffice import ops
-from boxoffice.errors import ConfigurationError
+from boxoffice.errors import LONGEST_TEXT, ConfigurationError, FailedCall
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -94,6 +94,23 @@ def test_forgotten_people_are_known_by_a_salted_hash_only(tmp_path: Path) -> Non
     with ops.opened(tmp_path / "other.sqlite") as other:
         other.forget(["ann@example.org"])
         assert other.forgotten().hashes != forgotten.hashes
+
+
+def failed_call(response: str) -> FailedCall:
+    return FailedCall(AS_OF, "Unavailable", "GET /v3/orders/", response, "Traceback: orders")
+
+
+def test_failed_calls_lose_their_texts_when_they_name_somebody_forgotten(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        run_id = store.begin_run("run", AS_OF, is_sandbox=False)
+        bodies = ["200 Ann Chovy, Ann@example.org", "200 bob@example.org", "x" * LONGEST_TEXT]
+        numbers = [store.add_api_error(run_id, "eventbrite", failed_call(body)) for body in bodies]
+        assert store.forget(["ann@example.org"]) == 1
+        later = store.add_api_error(run_id, "eventbrite", failed_call(bodies[0]))
+        kept = dict(store.connection.execute("select api_error_id, response from api_errors").fetchall())
+        assert kept == dict(zip([*numbers, later], ["", bodies[1], "", ""], strict=True))
+        # Not even in what SQLite has let go of.
+        assert b"chovy" not in b"".join(file.read_bytes().lower() for file in tmp_path.iterdir())
 
 
 def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> None:

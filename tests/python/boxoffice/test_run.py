@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,6 +128,68 @@ def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     assert clone.marts() == before
 
 
+def test_forgetting_people_takes_them_out_everywhere_and_changes_no_number(
+    newcomer: tuple[Clone, Ended],
+) -> None:
+    clone, _ = newcomer
+    path = clone.folder / "warehouse" / "sandbox.duckdb"
+    before = clone.marts()
+    with duckdb.connect(str(path), read_only=True) as connection:
+        ((name, email),) = connection.execute(
+            "select buyer_name, trim(buyer_email) from silver.orders"
+            " where buyer_email like '%@%' order by gross_amount desc, order_key limit 1"
+        ).fetchall()
+        ((customer, address),) = connection.execute(
+            "select name, email from bronze_sheets.customers where email like '%@%' order by _record limit 1"
+        ).fetchall()
+    assert {"bronze_eventbrite.orders", "silver.orders"} <= tables_with(path, email)
+    assert "bronze_sheets.customers" in tables_with(path, address)
+
+    ended = clone.python("-m", "boxoffice", "forget", f" {email.upper()} ", address, email, "--json")
+    assert ended.code == 0, ended.said
+    assert email.lower() not in ended.said.lower()
+    done = ended.document["forgotten"]
+    assert (done["asked"], done["new"]) == (3, 2)
+    assert done["rows_blanked"] > 3
+    for word in (email, address):
+        assert tables_with(path, word) == set()
+    # Others may bear the same name; those of that e-mail are gone with their rows' payloads and cells.
+    assert clone.marts() == before
+
+    again = clone.python("-m", "boxoffice", "forget", email)
+    assert again.code == 0, again.said
+    assert "0 new of 1, 0 rows blanked" in again.said
+    assert clone.run("--full").code == 0
+    for word in (email, address):
+        assert tables_with(path, word) == set()
+    assert clone.marts() == before
+    assert (name, customer) != (None, None)
+
+
+def tables_with(path: Path, word: str) -> set[str]:
+    """The tables of the warehouse, of all schemas, that hold the word in some text."""
+    found = set()
+    with duckdb.connect(str(path), read_only=True) as connection:
+        columns = connection.execute(
+            "select schema_name || '.' || table_name, column_name from duckdb_columns()"
+            " where data_type = 'VARCHAR' and not internal"
+        ).fetchall()
+        for table, column in columns:
+            sql = f"""select 1 from {table} where contains(lower("{column}"), lower(?)) limit 1"""
+            if connection.execute(sql, [word]).fetchall():
+                found.add(table)
+    return found
+
+
+def test_what_is_no_email_is_refused_without_repeating_it(command: Command, tmp_path: Path) -> None:
+    ended = command("-m", "boxoffice", "forget", "ann@example.org", "Ann Chovy")
+    assert ended.code == 2
+    assert "Word 2 after `forget` is no e-mail address" in ended.said
+    assert "Chovy" not in ended.said
+    with sqlite3.connect(tmp_path / "data" / "ops.sqlite") as store:
+        assert store.execute("select count(*) from forgotten").fetchone() == (0,)
+
+
 @pytest.mark.slow
 def test_killed_after_any_step_the_next_run_ends_as_if_nothing_had_been(
     newcomer: tuple[Clone, Ended], tmp_path: Path
@@ -168,7 +231,14 @@ def test_a_wrong_token_is_named_but_not_shown(command: Command, tmp_path: Path) 
     assert "EVENTBRITE_TOKEN" in ended.said
     assert "API error 1" in ended.said
     assert TOKEN not in ended.said
-    assert TOKEN.encode() not in (tmp_path / "data" / "ops.sqlite").read_bytes()
+    with sqlite3.connect(tmp_path / "data" / "ops.sqlite") as store:
+        texts = store.execute("select request, response, stack from api_errors").fetchall()
+    assert [request for request, _, _ in texts] == ["GET /v3/users/me/organizations/"]
+    assert texts[0][1].startswith("401\n")
+    assert "ingest/eventbrite.py" in texts[0][2]
+    assert "GET /v3" not in ended.said
+    for file in (tmp_path / "data").glob("ops.sqlite*"):
+        assert TOKEN.encode() not in file.read_bytes()
     with duckdb.connect(str(tmp_path / "data" / "warehouse.duckdb"), read_only=True) as connection:
         kept = connection.execute("select api_error_id, system, rule_id from ops.api_errors").fetchall()
     assert kept == [(1, "eventbrite", "TokenRefused")]

@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from boxoffice.errors import BoxofficeError
-from ingest.eventbrite_api import Client, TokenRefused, Unavailable, Withheld
+from boxoffice.errors import LONGEST_TEXT, BoxofficeError
+from ingest.eventbrite_api import Client, NotAccepted, TokenRefused, Unavailable, Withheld
 from tests.python.ingest.eventbrite_server import (
     ORG,
     TOKEN,
@@ -407,3 +407,52 @@ def test_a_netrc_does_not_replace_the_token(
     monkeypatch.setenv("NETRC", netrc)
     ids(client)
     assert eventbrite.authorizations == {f"Bearer {TOKEN}"}
+
+
+def test_a_call_that_failed_for_good_is_kept_without_the_token(
+    client: Client, eventbrite: Eventbrite, time: Time
+) -> None:
+    eventbrite.faults = [always("orders", error(400, "ARGUMENTS_ERROR"))]
+    with pytest.raises(NotAccepted) as raised:
+        ids(client, changed_since="2027-02-01T00:00:00Z", echoed=TOKEN)
+    (kept,) = client.failures
+    assert raised.value.call is kept
+    assert kept.failed_at.timestamp() == time.now
+    assert kept.rule_id == "NotAccepted"
+    assert kept.request == f"GET /v3/{ORDERS}?changed_since=2027-02-01T00%3A00%3A00Z&echoed=***"
+    assert kept.response is not None
+    assert kept.response.splitlines()[:3] == [
+        "400",
+        "content-type: application/json",
+        "x-rate-limit: 1/2000 reset=3575s",
+    ]
+    assert "ARGUMENTS_ERROR for ***" in kept.response
+    assert "eventbrite_api.py" in kept.stack
+    assert TOKEN not in repr(kept)
+
+
+def test_what_a_retry_makes_good_is_not_kept(client: Client, eventbrite: Eventbrite) -> None:
+    eventbrite.faults = [on("orders", error(500, "INTERNAL_ERROR"), error(429, "HIT_RATE_LIMIT"), Drop())]
+    assert len(ids(client)) == 3
+    assert client.failures == []
+
+
+@pytest.mark.parametrize(
+    "answer", [Drop(), error(503, "UNAVAILABLE"), page([{"id": "1"}], has_more_items=True)]
+)
+def test_every_way_to_fail_is_kept_once(client: Client, eventbrite: Eventbrite, answer: Response) -> None:
+    eventbrite.faults = [always("orders", answer)]
+    with pytest.raises(Unavailable) as raised:
+        ids(client)
+    assert client.failures == [raised.value.call]
+
+
+def test_no_more_of_an_answer_is_kept_than_fits(client: Client, eventbrite: Eventbrite) -> None:
+    # The cut falls into a token, however long what stands before it.
+    eventbrite.faults = [always("orders", PlainTextResponse(TOKEN * 20_000, 400))]
+    with pytest.raises(BoxofficeError):
+        ids(client)
+    (kept,) = client.failures
+    assert kept.response is not None
+    assert len(kept.response) <= LONGEST_TEXT
+    assert not any(TOKEN[:size] in kept.response for size in range(4, len(TOKEN)))
