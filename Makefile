@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run bronze silver gold docs sandbox bench test test-all soak lint lock clean
+.PHONY: help run bronze silver gold docs sandbox bench test test-all lint lock clean
 
 # One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
 VENV := .venv
