@@ -89,9 +89,12 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
             rows = forgetting.redact(session.settings, session.ops.forgotten())
             step.detail = f"{new} new of {len(emails)}, {rows:,} rows blanked"
         session.facts["forgotten"] = {"asked": len(emails), "new": new, "rows_blanked": rows}
-        # The tables built from bronze still name them, be it after an earlier kill.
+        # What was built from bronze still names them, and so do the file's bytes; also after a kill.
         if _is_built(session.settings.warehouse_path):
             build_and_publish(session)
+        with session.step("rewrite") as step:
+            forgetting.rewrite(session.settings)
+            step.detail = "no trace left in the file"
         session.next.append("The sources still hold them: ask for them to be removed there too.")
 
     sys.exit(conduct("forget", body, as_json=as_json))

@@ -323,3 +323,27 @@ def _redact_rejects(connection: duckdb.DuckDBPyConnection, forgotten: Forgotten)
             "update bronze_sheets.rejects set raw = '' where rowid in (select unnest(?::bigint[]))", [found]
         )
     return len(found)
+
+
+def rewrite(settings: Settings) -> None:
+    """Write the warehouse's file anew: DuckDB keeps the bytes of changed rows in blocks to be used again.
+
+    The new file takes the old one's name when it is complete. Needs the lock, and room for both.
+    """
+    held = settings.warehouse_path
+    fresh = held.with_name(f".{held.name}.new")
+    leftovers = (fresh, fresh.with_name(f"{fresh.name}.wal"))
+    try:
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)
+        with landing.plain_errors(settings), duckdb.connect() as connection:
+            for name, path in (("held", held), ("fresh", fresh)):
+                connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name}")
+            connection.execute("checkpoint held")
+            connection.execute("copy from database held to fresh")
+            connection.execute("checkpoint fresh")
+        held.with_name(f"{held.name}.wal").unlink(missing_ok=True)
+        fresh.replace(held)
+    finally:
+        for leftover in leftovers:
+            leftover.unlink(missing_ok=True)

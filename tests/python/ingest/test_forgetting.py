@@ -336,3 +336,25 @@ def test_with_nobody_to_forget_nothing_is_looked_at(
 def test_an_email_is_found_in_text_and_not_in_another(text: str | None, is_theirs: bool) -> None:
     assert FORGOTTEN.mentioned_in(text) is is_theirs
     assert NOBODY_YET.mentioned_in(text) is False
+
+
+def test_the_rewritten_file_holds_the_same_and_no_trace(eventbrite: Eventbrite, settings: Settings) -> None:
+    load(settings)
+    forgetting.redact(settings, FORGOTTEN)
+    held = bronze(settings)
+    assert KIM.encode() in settings.warehouse_path.read_bytes().lower()
+    forgetting.rewrite(settings)
+    raw = settings.warehouse_path.read_bytes().lower()
+    assert [word for word in (KIM, "kim quill", "555-0100", "bring the dog") if word.encode() in raw] == []
+    assert bronze(settings) == held
+    assert load(settings, FORGOTTEN)["eventbrite"].status == "ok"
+
+
+def test_killed_while_rewriting_the_old_file_stands(eventbrite: Eventbrite, settings: Settings) -> None:
+    load(settings)
+    held = bronze(settings)
+    killed(kill_at(Path, "replace"), lambda: forgetting.rewrite(settings))
+    assert bronze(settings) == held
+    forgetting.rewrite(settings)
+    assert bronze(settings) == held
+    assert not list(settings.warehouse_path.parent.glob(".*.new*"))
