@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import logging
-import re
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
+from sandbox.faults import Fault, drop
 from sandbox.store import KINDS, VERSION, Json, Store, split_questions
 
 if TYPE_CHECKING:
@@ -69,66 +68,6 @@ class Clock:
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self(), UTC)
-
-
-@dataclass
-class Fault:
-    """Hits calls whose path (after /v3), method and query match: skips `after` of them, then hits `times`."""
-
-    do: str
-    path: str = ""
-    method: str | None = None
-    query: dict[str, str] = field(default_factory=dict)
-    after: int = 0
-    times: int | None = None
-    more: Json = field(default_factory=dict)
-    seen: int = 0
-    hits: int = 0
-
-    @classmethod
-    def of(cls, wish: Json) -> "Fault":
-        """Raises ValueError with a sentence when the wish makes no sense."""
-        rest = dict(wish)
-        do = rest.pop("do", None)
-        if do not in FAULTS:
-            raise ValueError(f"do is {do!r}, and must be one of {', '.join(FAULTS)}.")
-        fault = cls(do, rest.pop("path", ""), rest.pop("method", None), rest.pop("query", {}))
-        fault.after = int(rest.pop("after", 0))
-        times = rest.pop("times", FAULTS[do][1])
-        fault.times = None if times is None else int(times)
-        fault.more = rest
-        re.compile(fault.path)
-        return fault
-
-    def strikes(self, method: str, path: str, query: dict[str, str]) -> bool:
-        if self.times is not None and self.hits >= self.times:
-            return False
-        if self.method not in (None, method) or not re.search(self.path, path):
-            return False
-        if any(query.get(name) != value for name, value in self.query.items()):
-            return False
-        if (self.do == "expired_cursor" and "continuation" not in query) or (
-            self.do == "expansion_failed" and "expand" not in query
-        ):
-            return False
-        self.seen += 1
-        if self.seen <= self.after:
-            return False
-        self.hits += 1
-        return True
-
-    def as_json(self) -> Json:
-        return {
-            "do": self.do,
-            "path": self.path,
-            "method": self.method,
-            "query": self.query,
-            "after": self.after,
-            "times": self.times,
-            "seen": self.seen,
-            "hits": self.hits,
-            **self.more,
-        }
 
 
 class Gate:
@@ -306,16 +245,6 @@ class LimitReached(ApiError):
         return response
 
 
-async def drop(send: Send) -> None:
-    """Close the client's connection at once. Uvicorn hands `send` as a method of the call it serves."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("This server offers no way to drop a connection.")
-    transport.abort()
-    await asyncio.sleep(0)  # lets the server notice
-    await asyncio.sleep(0)
-
-
 def sorted_out(objects: dict[str, list[Json]]) -> dict[str, list[Json]]:
     """Questions by a word are kept apart from those by a number."""
     if "questions" not in objects:
@@ -440,7 +369,9 @@ class Control:
 
     def faults(self, request: Request, wish: Any) -> Json:
         if request.method == "POST":
-            self.gate.faults += [Fault.of(one) for one in (wish if isinstance(wish, list) else [wish])]
+            self.gate.faults += [
+                Fault.of(one, FAULTS) for one in (wish if isinstance(wish, list) else [wish])
+            ]
         if request.method == "DELETE":
             self.gate.faults.clear()
         return {"faults": [fault.as_json() for fault in self.gate.faults]}

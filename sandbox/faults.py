@@ -1,0 +1,86 @@
+"""What the stand-ins' faults have in common: which calls they hit, and how a connection is dropped."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from starlette.types import Send
+
+from sandbox.store import Json
+
+
+@dataclass
+class Fault:
+    """Hits calls whose path (after the stand-in's prefix), method and query match.
+
+    It skips `after` of them, then hits `times`.
+    """
+
+    do: str
+    path: str = ""
+    method: str | None = None
+    query: dict[str, str] = field(default_factory=dict)
+    after: int = 0
+    times: int | None = None
+    more: Json = field(default_factory=dict)
+    seen: int = 0
+    hits: int = 0
+
+    @classmethod
+    def of(cls, wish: Json, known: Mapping[str, tuple[str, int | None]]) -> "Fault":
+        """`known`: for each name what it does, and how many calls it hits when `times` is not given.
+
+        Raises ValueError with a sentence when the wish makes no sense.
+        """
+        rest = dict(wish)
+        do = rest.pop("do", None)
+        if do not in known:
+            raise ValueError(f"do is {do!r}, and must be one of {', '.join(known)}.")
+        fault = cls(do, rest.pop("path", ""), rest.pop("method", None), rest.pop("query", {}))
+        fault.after = int(rest.pop("after", 0))
+        times = rest.pop("times", known[do][1])
+        fault.times = None if times is None else int(times)
+        fault.more = rest
+        re.compile(fault.path)
+        return fault
+
+    def strikes(self, method: str, path: str, query: dict[str, str]) -> bool:
+        if self.times is not None and self.hits >= self.times:
+            return False
+        if self.method not in (None, method) or not re.search(self.path, path):
+            return False
+        if any(query.get(name) != value for name, value in self.query.items()):
+            return False
+        if (self.do == "expired_cursor" and "continuation" not in query) or (
+            self.do == "expansion_failed" and "expand" not in query
+        ):
+            return False
+        self.seen += 1
+        if self.seen <= self.after:
+            return False
+        self.hits += 1
+        return True
+
+    def as_json(self) -> Json:
+        return {
+            "do": self.do,
+            "path": self.path,
+            "method": self.method,
+            "query": self.query,
+            "after": self.after,
+            "times": self.times,
+            "seen": self.seen,
+            "hits": self.hits,
+            **self.more,
+        }
+
+
+async def drop(send: Send) -> None:
+    """Close the client's connection at once. Uvicorn hands `send` as a method of the call it serves."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError("This server offers no way to drop a connection.")
+    transport.abort()
+    await asyncio.sleep(0)  # lets the server notice
+    await asyncio.sleep(0)
