@@ -1,7 +1,7 @@
 """The ops file: what no source can bring back. One SQLite file in WAL mode, beside the warehouse.
 
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
-forgotten: one salted hash per person who asked to be left out.
+forgotten: one salted hash per person who asked to be left out. airtable_keys: one per record of ours in Airtable.
 """
 
 import hashlib
@@ -59,6 +59,16 @@ MIGRATIONS = (
     create table forgotten (email_hash text primary key, added_at text not null);
     create table salt (value text not null);
     """,
+    """
+    create table airtable_keys (
+        base_id text not null,
+        table_id text not null,
+        key text not null,
+        record_id text not null,
+        written_at text not null,
+        primary key (base_id, table_id, key)
+    );
+    """,
 )
 
 # What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
@@ -72,6 +82,9 @@ REPORTED = {
         " rows_changed bigint, rows_rejected bigint, seconds double"
     ),
     "api_errors": "api_error_id bigint, run_id bigint, failed_at timestamp, system varchar, rule_id varchar",
+    "airtable_keys": (
+        "base_id varchar, table_id varchar, key varchar, record_id varchar, written_at timestamp"
+    ),
 }
 
 
