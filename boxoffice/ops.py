@@ -1,7 +1,8 @@
 """The ops file: what no source can bring back. One SQLite file in WAL mode, beside the warehouse.
 
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
-forgotten: one salted hash per person who asked to be left out. airtable_keys: one per record of ours in Airtable.
+forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
+boxoffice wrote.
 """
 
 import hashlib

@@ -71,8 +71,30 @@ SHEETS = {
         "activity_id user_legacy_id content_id device_id watched_at duration_watched_sec user_rating"
     ),
 }
+AIRTABLE = {
+    name: _columns(text)
+    for name, text in {
+        "records": f"table_id text, id text, created_at timestamp, {_KEPT}",
+        "fields": (
+            "table_id text, table_name text, field_id text, field_name text, type text, options text, "
+            "missing_since timestamp, landed_at timestamp"
+        ),
+        "names": "table_id text, field_id text, name text, landed_at timestamp",
+        "mappings": (
+            "line bigint, table_id text, role text, column_name text, field_id text, type text, timezone text"
+        ),
+        "listings": (
+            "table_id text, watermark timestamp, listed_at timestamp, reconciled_at timestamp, "
+            "schema_hash text, records bigint"
+        ),
+    }.items()
+}
 TABLES: dict[str, dict[str, str]] = {
     **{f"bronze_eventbrite.{name}": columns for name, columns in EVENTBRITE.items()},
+    **{f"bronze_airtable.{name}": columns for name, columns in AIRTABLE.items()},
+    "ops.airtable_keys": _columns(
+        "base_id text, table_id text, key text, record_id text, written_at timestamp"
+    ),
     **{
         f"bronze_sheets.{name}": {
             "_file": "text",

@@ -31,7 +31,7 @@ class Postgres:
     def load(self, tables: dict[str, list[Row]]) -> None:
         """Bronze anew, and nothing else."""
         with self.connect() as connection:
-            for schema in ("bronze_eventbrite", "bronze_sheets", "silver", "gold", "reference"):
+            for schema in {*(name.split(".")[0] for name in TABLES), "silver", "gold", "reference"}:
                 connection.execute(f"drop schema if exists {schema} cascade")
             for statement in create_statements():
                 connection.execute(statement)
