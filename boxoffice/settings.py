@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import overload
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -32,6 +33,11 @@ class Settings:
     eventbrite_token: str | None = field(repr=False)
     eventbrite_api_url: str = "https://www.eventbriteapi.com/v3"
     eventbrite_organization_id: str | None = None
+    airtable_token: str | None = field(default=None, repr=False)
+    airtable_base_id: str | None = None
+    airtable_api_url: str = "https://api.airtable.com"
+    airtable_call_budget: int | None = None  # calls in one run; None: no limit
+    schedule_minutes: int = 60
     sheets_timezone: str | None = None
     log_level: str = "INFO"
     retention_days: int = 90
@@ -94,6 +100,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         eventbrite_token=token,
         eventbrite_api_url=_url(values, "EVENTBRITE_API_URL", Settings.eventbrite_api_url),
         eventbrite_organization_id=values.get("EVENTBRITE_ORGANIZATION_ID"),
+        airtable_token=values.get("AIRTABLE_TOKEN"),
+        airtable_base_id=values.get("AIRTABLE_BASE_ID"),
+        airtable_api_url=_url(values, "AIRTABLE_API_URL", Settings.airtable_api_url),
+        airtable_call_budget=_whole_number(values, "AIRTABLE_CALL_BUDGET", None, least=1),
+        schedule_minutes=_whole_number(values, "SCHEDULE_MINUTES", 60, least=1),
         sheets_timezone=_timezone(values, "SHEETS_TIMEZONE"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS, "INFO"),
         retention_days=_whole_number(values, "RETENTION_DAYS", 90, least=1),
@@ -180,8 +191,18 @@ def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], defa
     return value
 
 
-def _whole_number(values: Mapping[str, str], name: str, default: int, least: int) -> int:
-    text = values.get(name, str(default))
+@overload
+def _whole_number(values: Mapping[str, str], name: str, default: int, least: int) -> int: ...
+
+
+@overload
+def _whole_number(values: Mapping[str, str], name: str, default: None, least: int) -> int | None: ...
+
+
+def _whole_number(values: Mapping[str, str], name: str, default: int | None, least: int) -> int | None:
+    if name not in values:
+        return default
+    text = values[name]
     if not text.isdecimal() or int(text) < least:
         raise ConfigurationError(f"{name} is {text!r}.", f"Write a whole number from {least}.")
     return int(text)
