@@ -1,10 +1,14 @@
-"""What the stand-ins' faults have in common: which calls they hit, and how a connection is dropped."""
+"""What the stand-ins have in common: which calls a fault hits, dropped connections, answers of /control."""
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Send
 
 from sandbox.store import Json
@@ -84,3 +88,20 @@ async def drop(send: Send) -> None:
     transport.abort()
     await asyncio.sleep(0)  # lets the server notice
     await asyncio.sleep(0)
+
+
+def guarded(work: Callable[[Request, Any], Any]) -> Callable[[Request], Any]:
+    """A control endpoint, JSON in and out; 400 with a sentence for nonsense, 404 for what is gone."""
+
+    async def answer(request: Request) -> Response:
+        status = 200
+        try:
+            body = await request.body()
+            found = work(request, orjson.loads(body) if body else {})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            status, found = 400, {"problem": str(error).strip("'\"")}
+        except LookupError as error:
+            status, found = 404, {"problem": str(error)}
+        return Response(orjson.dumps(found, default=str), status, media_type="application/json")
+
+    return answer

@@ -22,7 +22,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
-from sandbox.faults import Fault, drop
+from sandbox.faults import Fault, drop, guarded
+from sandbox.google import Google
 from sandbox.store import KINDS, VERSION, Json, Store, split_questions
 
 if TYPE_CHECKING:
@@ -326,31 +327,17 @@ class Control:
         self.store, self.clock, self.api, self.gate = store, clock, api, gate
         self.app = Starlette(
             routes=[
-                Route("/", self.guarded(self.about)),
-                Route("/requests", self.guarded(self.requests), methods=["GET", "DELETE"]),
-                Route("/faults", self.guarded(self.faults), methods=["GET", "POST", "DELETE"]),
-                Route("/clock", self.guarded(self.set_clock), methods=["GET", "POST"]),
-                Route("/settings", self.guarded(self.settings), methods=["GET", "POST"]),
-                Route("/objects", self.guarded(self.objects), methods=["POST", "DELETE"]),
-                Route("/objects/{kind}/{id:path}", self.guarded(self.object), methods=["GET", "POST"]),
-                Route("/evolve", self.guarded(self.evolve), methods=["POST"]),
-                Route("/truth", self.guarded(self.truth)),
+                Route("/", guarded(self.about)),
+                Route("/requests", guarded(self.requests), methods=["GET", "DELETE"]),
+                Route("/faults", guarded(self.faults), methods=["GET", "POST", "DELETE"]),
+                Route("/clock", guarded(self.set_clock), methods=["GET", "POST"]),
+                Route("/settings", guarded(self.settings), methods=["GET", "POST"]),
+                Route("/objects", guarded(self.objects), methods=["POST", "DELETE"]),
+                Route("/objects/{kind}/{id:path}", guarded(self.object), methods=["GET", "POST"]),
+                Route("/evolve", guarded(self.evolve), methods=["POST"]),
+                Route("/truth", guarded(self.truth)),
             ]
         )
-
-    def guarded(self, work: Callable[[Request, Any], Any]) -> Callable[[Request], Any]:
-        async def answer(request: Request) -> Response:
-            status = 200
-            try:
-                body = await request.body()
-                found = work(request, orjson.loads(body) if body else {})
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                status, found = 400, {"problem": str(error).strip("'\"")}
-            except LookupError as error:
-                status, found = 404, {"problem": str(error)}
-            return Response(orjson.dumps(found, default=str), status, media_type="application/json")
-
-        return answer
 
     def about(self, request: Request, wish: Json) -> Json:
         return {
@@ -444,12 +431,20 @@ class Control:
 def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
     api = Eventbrite(store, clock.now)
     gate = Gate(api.app, store, clock)
-    control = Starlette(routes=[Mount("/control", Control(store, clock, api, gate).app)])
+    google = Google(store, clock)
+    control = Starlette(
+        routes=[
+            Mount("/control/google", google.control),
+            Mount("/control", Control(store, clock, api, gate).app),
+        ]
+    )
+    # Nothing stands between the server and a gate: faults need the server's own `send`.
+    rooms: dict[str, ASGIApp] = {"/control": control, "/google": google.app, "": gate}
 
     async def by_room(scope: Scope, receive: Receive, send: Send) -> None:
-        # Nothing stands between the server and the gate: faults need its own `send`.
-        is_control = scope["type"] == "http" and scope["path"].startswith("/control")
-        await (control if is_control else gate)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        room = next(room for prefix, room in rooms.items() if path.startswith(prefix))
+        await room(scope, receive, send)
 
     return by_room, gate
 
@@ -488,7 +483,8 @@ def listening_on(port: int) -> socket.socket:
 
 
 def addresses(port: int) -> dict[str, str]:
-    return {"eventbrite": f"http://127.0.0.1:{port}/v3", "control": f"http://127.0.0.1:{port}/control"}
+    base = f"http://127.0.0.1:{port}"
+    return {"eventbrite": f"{base}/v3", "google": f"{base}/google", "control": f"{base}/control"}
 
 
 class StandIn:
@@ -497,7 +493,8 @@ class StandIn:
     def __init__(self, port: int) -> None:
         import requests
 
-        self.eventbrite, self.control = addresses(port)["eventbrite"], addresses(port)["control"]
+        found = addresses(port)
+        self.eventbrite, self.google, self.control = found["eventbrite"], found["google"], found["control"]
         self.token = TOKEN
         self._session = requests.Session()
 
