@@ -70,6 +70,7 @@ MIGRATIONS = (
         primary key (base_id, table_id, key)
     );
     """,
+    "alter table steps add column requests integer;",
 )
 
 # What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
@@ -80,7 +81,7 @@ REPORTED = {
     ),
     "steps": (
         "run_id bigint, position integer, step varchar, status varchar, rows_read bigint,"
-        " rows_changed bigint, rows_rejected bigint, seconds double"
+        " rows_changed bigint, rows_rejected bigint, seconds double, requests bigint"
     ),
     "api_errors": "api_error_id bigint, run_id bigint, failed_at timestamp, system varchar, rule_id varchar",
     "airtable_keys": (
@@ -167,14 +168,19 @@ class Ops:
         status: str,
         seconds: float,
         rows: tuple[int | None, int | None, int | None],
+        requests: int | None = None,
     ) -> None:
-        """Record a finished step. `rows`: read, changed, rejected; None where a step has no such count."""
+        """Record a finished step. `rows`: read, changed, rejected; None where a step has no such count.
+
+        Args:
+            requests: calls made to the source's API.
+        """
         with self.connection:
             self.connection.execute(
                 "insert into steps"
-                " (run_id, position, step, status, rows_read, rows_changed, rows_rejected, seconds)"
-                " select ?, 1 + count(*), ?, ?, ?, ?, ?, ? from steps where run_id = ?",
-                (run_id, step, status, *rows, seconds, run_id),
+                " (run_id, position, step, status, rows_read, rows_changed, rows_rejected, seconds, requests)"
+                " select ?, 1 + count(*), ?, ?, ?, ?, ?, ?, ? from steps where run_id = ?",
+                (run_id, step, status, *rows, seconds, requests, run_id),
             )
 
     def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:

@@ -32,6 +32,7 @@ class Step:
     landed: int | None = None
     changed: int | None = None
     rejected: int | None = None
+    requests: int | None = None
     detail: str = ""
     seconds: float = 0.0
     tables: list[dict[str, Any]] = field(default_factory=list)
@@ -111,6 +112,7 @@ class Session:
             status=step.status,
             seconds=step.seconds,
             rows=(read, step.changed, step.rejected),
+            requests=step.requests,
         )
 
     def document(self, exit_code: int) -> dict[str, Any]:
@@ -167,16 +169,39 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
             _check_warehouse(settings)
             session = Session(command, settings, terminal, store)
             return _conduct(session, body)
-    except KeyboardInterrupt:
-        return _refused(terminal, command, STOPPED, BoxofficeError("Stopped before anything was done."))
-    except Exception as error:
-        known = explained(error)
-        if known is None and isinstance(error, OSError) and error.filename:
-            known = ConfigurationError(f"{error.filename} cannot be used: {error.strerror}.")
-        if known is None:
-            raise
+    except (KeyboardInterrupt, Exception) as error:
         # Trouble that escapes the body's own frame came before its first step.
-        return _refused(terminal, command, NOTHING_DONE, known)
+        return _ended_early(terminal, command, error)
+
+
+def observe(
+    command: str, body: Callable[[Settings, Terminal], tuple[int, dict[str, Any]]], *, as_json: bool = False
+) -> int:
+    """Run `body`, which only looks: no lock, no record, nothing written, so also while another command runs.
+
+    Args:
+        body: shows what it finds, and returns the exit code and what --json prints.
+    """
+    terminal = Terminal(as_json=as_json)
+    try:
+        settings = settings_module.load()
+        log.set_up(settings)
+        exit_code, document = body(settings, terminal)
+    except (KeyboardInterrupt, Exception) as error:
+        return _ended_early(terminal, command, error)
+    terminal.document({"command": command, "exit_code": exit_code, **document})
+    return exit_code
+
+
+def _ended_early(terminal: Terminal, command: str, error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return _refused(terminal, command, STOPPED, BoxofficeError("Stopped before anything was done."))
+    known = explained(error)
+    if known is None and isinstance(error, OSError) and error.filename:
+        known = ConfigurationError(f"{error.filename} cannot be used: {error.strerror}.")
+    if known is None:
+        raise error
+    return _refused(terminal, command, NOTHING_DONE, known)
 
 
 def _conduct(session: Session, body: Callable[[Session], None]) -> int:

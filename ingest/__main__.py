@@ -53,6 +53,7 @@ def _land_one(session: Session, step: Step, source: str, settings: Any, full: bo
         step.status = "failed"
         return
     step.status = "failed" if step.status == "failed" else result.status
+    step.requests = result.requests or None
     session.notes += result.notes
     # Kept among the API errors; people are shown the id.
     numbers = {id(call): session.ops.add_api_error(session.run_id, source, call) for call in result.failures}
