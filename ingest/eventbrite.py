@@ -117,7 +117,7 @@ def load(
         if forgotten:
             forgetting.redact(settings, forgotten)
         pipeline = landing.pipeline_for(SOURCE, settings)
-        _finish_pending(pipeline, settings)
+        landing.finish_rows(pipeline, settings)
         ensure_tables(settings)
     except BoxofficeError as problem:
         result.status, result.problems = "failed", [problem]
@@ -166,27 +166,6 @@ def _spending(client: Client) -> str:
     left = client.budget.left
     spent = f"{client.budget.requests} requests to Eventbrite"
     return f"{spent}." if left is None else f"{spent}; {left} left in this hour's budget."
-
-
-def _finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> None:
-    """Finish the rows a killed run left; drop a watermark it left, and anything left of another warehouse.
-
-    A watermark that arrives late may meet a warehouse restored from before its rows.
-    """
-    if not pipeline.has_pending_data:
-        return
-    names = {
-        job.job_file_info.table_name
-        for package_id in (
-            *pipeline.list_extracted_load_packages(),
-            *pipeline.list_normalized_load_packages(),
-        )
-        for jobs in pipeline.get_load_package_info(package_id).jobs.values()
-        for job in jobs
-    }
-    if "listings" in names or not settings.warehouse_path.exists():
-        pipeline.abort_packages()
-    landing.finish_pending(pipeline, settings)
 
 
 class _Told:

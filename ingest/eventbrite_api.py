@@ -4,22 +4,20 @@ The token travels in one header and nowhere else: not in addresses, not in error
 What Eventbrite sends back in `x-rate-limit` holds it in clear, so only its numbers are read.
 """
 
-import json
 import re
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-import orjson
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
-from boxoffice.errors import LONGEST_TEXT, CallError, FailedCall
+from boxoffice.errors import CallError, FailedCall
+from ingest.calls import Bearer, Call, failed, new_session, parsed
 
 # Events and discounts document `page_size`; everything else pages by 50 without being asked.
 PAGE_SIZE = 50
@@ -195,7 +193,7 @@ class Client:
         self._url = url.rstrip("/") + "/"
         self._token, self._clock = token, clock
         self.failures: list[FailedCall] = []
-        self._authorize = _Bearer(token)
+        self._authorize = Bearer(token)
         self._stopping = threading.Event()
         self._sleep = sleep or self._stopping.wait
         self.budget = Budget(clock, self._pause, report)
@@ -349,33 +347,15 @@ class Client:
 
     def _failed(self, error: CallError) -> CallError:
         """The error, with this thread's last call, which is kept among the failures."""
-        stack = "".join((*traceback.format_stack()[:-1], *traceback.format_exception(error)))
-        call: _Call = self._local.last
-        error.call = FailedCall(
-            failed_at=datetime.fromtimestamp(self._clock(), UTC),
-            rule_id=type(error).__name__,
-            request=self._masked(call.asked()),
-            # Cut last: half a token would not be recognised.
-            response=None if call.response is None else self._masked(call.answered())[:LONGEST_TEXT],
-            stack=self._masked(stack),
-        )
+        call: Call = self._local.last
+        error.call = failed(error, call, self._token, datetime.fromtimestamp(self._clock(), UTC))
         self.failures.append(error.call)
         return error
-
-    def _masked(self, text: str) -> str:
-        for form in {self._token, quote(self._token, safe="")} - {""}:
-            text = text.replace(form, "***")
-        return text
 
     def _session(self) -> requests.Session:
         session = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
-            session.headers["Accept"] = "application/json"
-            # Proxies and certificates of the environment, looked up once instead of with every page.
-            found = session.merge_environment_settings(self._url, {}, None, None, None)
-            session.proxies, session.verify = found["proxies"], found["verify"]
-            session.trust_env = False
+            session = self._local.session = new_session(self._url)
             self._sessions.append(session)
         return session
 
@@ -385,41 +365,15 @@ class Client:
             raise Stopped
 
 
-@dataclass
-class _Call:
-    """The last call of a thread, and what came back."""
-
-    url: str
-    query: dict[str, Any]
-    response: requests.Response | None = None
-
-    def asked(self) -> str:
-        query = f"?{urlencode(self.query)}" if self.query else ""
-        return f"GET {urlsplit(self.url).path}{query}"
-
-    def answered(self) -> str:
-        """Status, the headers that tell something, and the body."""
+class _Call(Call):
+    def told(self) -> list[str]:
         assert self.response is not None
-        headers = self.response.headers
-        lines = [str(self.response.status_code)]
-        for name in ("content-type", "retry-after"):
-            if name in headers:
-                lines.append(f"{name}: {headers[name]}")
         # The token stands in it in clear: only the numbers are kept.
-        for used, limit, reset in _BUCKET.findall(headers.get("x-rate-limit", "")):
-            lines.append(f"x-rate-limit: {used}/{limit} reset={reset}s")
-        return "\n".join((*lines, "", self.response.content.decode("utf-8", "replace")))
-
-
-class _Bearer(requests.auth.AuthBase):
-    """The token as a header. As an `auth` it also keeps a .netrc from putting its own in its place."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
+        buckets = _BUCKET.findall(self.response.headers.get("x-rate-limit", ""))
+        return [
+            *super().told(),
+            *(f"x-rate-limit: {used}/{limit} reset={reset}s" for used, limit, reset in buckets),
+        ]
 
 
 def _allowed(limit: int) -> float:
@@ -439,7 +393,7 @@ def _backoff(state: RetryCallState) -> float:
 def _judge(path: str, params: dict[str, Any], response: requests.Response) -> dict[str, Any]:
     """The body of a good answer; every other answer as the exception that says what to do about it."""
     status = response.status_code
-    body = _parsed(response.content)
+    body = parsed(response.content)
     if status == 200 and body is not None:
         return body
     # Only the constant is repeated: descriptions are free text and can echo what was sent.
@@ -483,16 +437,3 @@ def _asked_wait(response: requests.Response) -> float | None:
         if int(used) >= _allowed(int(limit))
     ]
     return max(resets) + 1.0 if resets else None
-
-
-def _parsed(content: bytes) -> dict[str, Any] | None:
-    try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        try:
-            # Half of a surrogate pair is JSON, yet no text: it becomes a question mark.
-            text = json.dumps(json.loads(content), ensure_ascii=False)
-            body = orjson.loads(text.encode("utf-8", "replace"))
-        except ValueError:
-            return None
-    return body if isinstance(body, dict) else None

@@ -244,6 +244,28 @@ def finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> bool:
     return found
 
 
+def finish_rows(pipeline: dlt.Pipeline, settings: Settings) -> None:
+    """Finish the rows a killed run left; drop a watermark it left, and anything left of another warehouse.
+
+    A watermark, a row of table `listings`, that arrives late may meet a warehouse restored from before its
+    rows.
+    """
+    if not pipeline.has_pending_data:
+        return
+    names = {
+        job.job_file_info.table_name
+        for package_id in (
+            *pipeline.list_extracted_load_packages(),
+            *pipeline.list_normalized_load_packages(),
+        )
+        for jobs in pipeline.get_load_package_info(package_id).jobs.values()
+        for job in jobs
+    }
+    if "listings" in names or not settings.warehouse_path.exists():
+        pipeline.abort_packages()
+    finish_pending(pipeline, settings)
+
+
 def land(pipeline: dlt.Pipeline, settings: Settings, *resources: Any) -> None:
     """Land the resources, each a table of its own, in one load package; a pending one is finished first.
 
@@ -363,13 +385,13 @@ def as_payloads(
 
     Args:
         objects: as received; the payload keeps every key, in its order.
-        columns: name to what reads it from an object. `changed` gives ISO 8601 text and lands as a UTC
-            timestamp; all others land as text.
+        columns: name to what reads it from an object. `changed` and `created_at` give ISO 8601 text and land
+            as UTC timestamps; all others land as text.
     """
     data: dict[str, pa.Array] = {}
     for name, read in columns.items():
         values = [read(each) for each in objects]
-        if name == "changed":
+        if name in ("changed", "created_at"):
             data[name] = pa.array([utc_timestamp(value) for value in values], TIMESTAMP)
         else:
             data[name] = pa.array([None if value is None else str(value) for value in values], pa.string())

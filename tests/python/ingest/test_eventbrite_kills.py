@@ -194,7 +194,7 @@ def test_a_watermark_left_by_a_kill_is_not_believed(days: Days, tmp_path: Path) 
     settings = days.copy(tmp_path)
     killed_pull(settings, BOUNDARIES["after the watermark is normalized"])
     days.restore(settings)
-    source._finish_pending(landing.pipeline_for(source.SOURCE, settings), settings)
+    landing.finish_rows(landing.pipeline_for(source.SOURCE, settings), settings)
     with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
         (latest,) = connection.execute("select max(watermark) from bronze_eventbrite.listings").fetchall()
     assert latest == (datetime(2027, 2, 1, 0, 3, tzinfo=UTC).replace(tzinfo=None),)
