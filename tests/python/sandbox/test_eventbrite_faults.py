@@ -298,7 +298,7 @@ def address(process: "subprocess.Popen[str]") -> dict[str, str]:
 def test_serve_prints_one_line_and_ends_with_its_parent(tmp_path: Path) -> None:
     process = serve(tmp_path)
     found = address(process)
-    assert sorted(found) == ["control", "eventbrite"]
+    assert {"control", "eventbrite", "google"} <= set(found)
     assert StandIn(int(found["control"].split(":")[2].split("/")[0])).call("GET", "/")["objects"]["attendees"]
     assert process.stdin is not None
     process.stdin.close()
