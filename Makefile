@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run bronze silver gold docs sandbox bench test test-all lint lock clean
+.PHONY: help run bronze silver gold status doctor docs sandbox bench test test-all lint lock clean
 
 # One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
 VENV := .venv
@@ -24,6 +24,12 @@ silver: $(VENV)/run ## Build the silver models
 
 gold: $(VENV)/run ## Build the gold models
 	@$(PYTHON) -m boxoffice build gold
+
+status: $(VENV)/run ## Tell what ran, how fresh each source is and what was refused
+	@$(PYTHON) -m boxoffice status
+
+doctor: $(VENV)/run ## Find what is set up wrong, and how to mend it
+	@$(PYTHON) -m boxoffice doctor
 
 docs: $(VENV)/run ## Write the documentation of every table and column
 	@$(PYTHON) -m boxoffice docs

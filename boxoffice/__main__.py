@@ -4,13 +4,17 @@ import re
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from boxoffice.errors import BoxofficeError, ConfigurationError
 from boxoffice.ops import EMAIL
-from boxoffice.session import Session, conduct
+from boxoffice.session import Session, conduct, observe
+from boxoffice.settings import Settings
+from boxoffice.terminal import Terminal
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
 SANDBOX = (
@@ -114,6 +118,78 @@ def docs(as_json: bool) -> None:
         session.next.append(f"Open {_short(page)} in a browser.")
 
     sys.exit(conduct("docs", body, as_json=as_json))
+
+
+@main.command()
+@JSON
+def status(as_json: bool) -> None:
+    """Tell how it is: the last runs, how fresh each source is, what was refused, what the APIs were asked."""
+    sys.exit(observe("status", _status, as_json=as_json))
+
+
+@main.command()
+@JSON
+def doctor(as_json: bool) -> None:
+    """Find what is set up wrong, and say how to mend it. Asks the sources; changes nothing."""
+    sys.exit(observe("doctor", _doctor, as_json=as_json))
+
+
+def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    from boxoffice import status
+
+    found = status.read(settings)
+    if found.at_work:
+        terminal.say(f"At work: {found.at_work}.", style="bold cyan")
+    if not found.runs:
+        terminal.say("Nothing has run yet: `make run` does it all.")
+    else:
+        terminal.table(
+            ("Command", "Result", "Started (UTC)", "Seconds"),
+            [
+                (run.command, run.status, run.started_at, "" if run.seconds is None else f"{run.seconds:.1f}")
+                for run in found.runs
+            ],
+        )
+    if found.sources:
+        terminal.table(
+            ("Source", "Last attempt", "Landed last (UTC)", "Rejected", "Calls this month"),
+            [
+                (
+                    source.source,
+                    source.status,
+                    source.landed_at or "never",
+                    "" if source.rows_rejected is None else f"{source.rows_rejected:,}",
+                    f"{source.requests_this_month:,}" if source.requests_this_month else "",
+                )
+                for source in found.sources
+            ],
+        )
+    if found.marts_written_at:
+        terminal.say(f"{_short(settings.marts_path)} was published at {found.marts_written_at} UTC.")
+    if found.api_errors:
+        terminal.say(
+            f"{found.api_errors:,} failed calls are kept in {_short(settings.ops_path)}, api_errors."
+        )
+    is_well = all(source.status == "ok" for source in found.sources) and (
+        not found.runs or found.runs[0].status in ("ok", "running")
+    )
+    return (0 if is_well else 1), asdict(found)
+
+
+def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    from boxoffice import findings
+    from ingest.__main__ import check
+
+    found: list[findings.Finding] = []
+    if settings.is_sandbox:
+        terminal.say(SANDBOX, style="bold cyan")
+    for looked in (findings.of_machine(settings), findings.of_mappings(settings), check(settings)):
+        for finding in looked:
+            found.append(finding)
+            terminal.finding(finding.system, finding.state, finding.what, finding.remedy)
+    bad = [finding for finding in found if finding.state in ("wrong", "look")]
+    terminal.say(f"{len(bad)} to mend." if bad else "All is well.", style="bold")
+    return (1 if bad else 0), {"findings": [asdict(finding) for finding in found]}
 
 
 def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:

@@ -256,11 +256,41 @@ def opened(path: Path) -> Iterator[Ops]:
         except sqlite3.DatabaseError as error:
             if "not a database" not in str(error) and "malformed" not in str(error):
                 raise
-            raise ConfigurationError(
-                f"{path} is damaged: {error}.",
-                f"Put back a copy, or move it away to start without its history (see {path.name}.v*.bak).",
-            ) from error
+            raise _damaged(path, error) from error
         yield Ops(connection)
+
+
+@contextmanager
+def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
+    """The ops file at `path`, which must exist, as it is. Needs no lock.
+
+    Raises:
+        ConfigurationError: it is damaged, or of another version than this code.
+    """
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+        try:
+            version = connection.execute("pragma user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+        if version > len(MIGRATIONS):
+            raise _newer(path, version)
+        if version < len(MIGRATIONS):
+            raise ConfigurationError(f"{path} was written by an older boxoffice.", "The next run updates it.")
+        yield connection
+
+
+def _damaged(path: Path, error: sqlite3.Error) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} is damaged: {error}.",
+        f"Put back a copy, or move it away to start without its history (see {path.name}.v*.bak).",
+    )
+
+
+def _newer(path: Path, version: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"{path} was written by a newer boxoffice (schema {version}; this one knows {len(MIGRATIONS)}).",
+        "Update boxoffice, or point DATABASE_URL at another folder.",
+    )
 
 
 def copy_to_warehouse(ops: Ops, warehouse: Path) -> None:
@@ -286,10 +316,7 @@ def copy_to_warehouse(ops: Ops, warehouse: Path) -> None:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("pragma user_version").fetchone()[0]
     if version > len(MIGRATIONS):
-        raise ConfigurationError(
-            f"{path} was written by a newer boxoffice (schema {version}; this one knows {len(MIGRATIONS)}).",
-            "Update boxoffice, or point DATABASE_URL at another folder.",
-        )
+        raise _newer(path, version)
     if 0 < version < len(MIGRATIONS):
         with closing(sqlite3.connect(path.with_name(f"{path.name}.v{version}.bak"))) as copy:
             connection.backup(copy)

@@ -69,6 +69,24 @@ class Terminal:
             table.add_row(*(Text(cell) for cell in row))
         self.console.print(table)
 
+    def finding(self, system: str, state: str, what: str, remedy: str = "") -> None:
+        """One thing that `doctor` looked at; what to do stands under what is wrong."""
+        from rich.table import Table
+        from rich.text import Text
+
+        colour = {"ok": "green", "off": "dim", "look": "yellow", "wrong": "bold red"}[state]
+        if not self.console.is_terminal:
+            self.say(" ".join(part for part in (f"{system}: {state}:", what, remedy) if part))
+            return
+        row = Table.grid(padding=(0, 2))
+        row.add_column(width=10)
+        row.add_column(width=5)
+        row.add_column(overflow="fold")
+        row.add_row(Text(system), Text(state, style=colour), Text(what))
+        if remedy:
+            row.add_row("", "", Text(remedy, style="italic"))
+        self.console.print(row)
+
     def problems(self, problems: Sequence[tuple[str, BoxofficeError]]) -> None:
         if not problems:
             return

@@ -3,15 +3,17 @@
 import importlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from boxoffice import stand_ins
+from boxoffice import findings, stand_ins
 from boxoffice.errors import BoxofficeError, CallError, ConfigurationError, explained
+from boxoffice.findings import Finding
 from boxoffice.session import Session, Step, conduct
+from boxoffice.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +72,17 @@ def _land_one(session: Session, step: Step, source: str, settings: Any, full: bo
     step.tables = [asdict(table) for table in result.tables]
     if result.requests:
         step.detail = f"{result.requests:,} requests"
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """What `doctor` finds of each source, by asking it. In sandbox mode there is nothing to ask."""
+    if settings.is_sandbox:
+        return
+    for source in SOURCES:
+        try:
+            yield from importlib.import_module(f"ingest.{source}").check(settings)
+        except BoxofficeError as error:
+            yield findings.wrong(source, error)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -23,7 +23,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from boxoffice import findings
 from boxoffice.errors import BoxofficeError
+from boxoffice.findings import Finding
 from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
 from ingest import forgetting, landing
@@ -41,6 +43,8 @@ DETAILS_AFTER = timedelta(days=1)
 
 THREADS = 6
 ROWS_AT_ONCE = 500
+# Seconds that `doctor` waits when Eventbrite asks it to.
+LONGEST_CHECK = 60.0
 NAMED_FAILURES = 3
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -160,6 +164,71 @@ def load(
     result.requests = client.budget.requests
     result.seconds = time.monotonic() - started
     return result
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Ask Eventbrite whether the token works, for which organizations, and what it may list there."""
+    if settings.eventbrite_token is None:
+        yield Finding(SOURCE, "off", "EVENTBRITE_TOKEN is not set, so Eventbrite is skipped.")
+        return
+
+    def refuse_to_wait(seconds: float) -> None:
+        if seconds > LONGEST_CHECK:
+            raise Unavailable(
+                f"Eventbrite takes no more calls for {seconds / 60:.0f} minutes: the hourly budget is spent.",
+                "Ask again then; a run waits by itself.",
+            )
+        time.sleep(seconds)
+
+    client = Client(settings.eventbrite_api_url, settings.eventbrite_token, sleep=refuse_to_wait, attempts=2)
+    try:
+        seen, chosen = _organizations(client, settings)
+        for key in chosen:
+            counts = []
+            for listing in ("events", "orders", "attendees"):
+                try:
+                    which = {"status": "all"} if listing == "events" else {}
+                    page = next(client.pages(f"organizations/{key}/{listing}/", listing, **which))
+                except Withheld as problem:
+                    yield findings.wrong(SOURCE, problem)
+                else:
+                    counts.append(listing if page.total is None else f"{page.total:,} {listing}")
+            if counts:
+                name = seen[key].get("name") or "no name"
+                yield Finding(SOURCE, "ok", f"Organization {key} ({name}) shows {', '.join(counts)}.")
+    finally:
+        client.close()
+
+
+def _organizations(client: Client, settings: Settings) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """What the token sees, by id, and the ids of those that are to be read.
+
+    Raises:
+        BoxofficeError: it sees none, or not the one that was chosen.
+    """
+    seen: dict[str, dict[str, Any]] = {}
+    try:
+        for page in client.pages("users/me/organizations/", "organizations"):
+            seen.update((key, each) for each in page.items if (key := _id(each)) is not None)
+    except Withheld as problem:
+        refused = Withheld(
+            f"EVENTBRITE_TOKEN may not list its organizations. {problem.problem}",
+            "Use the private token of an API key, not its public one, and check EVENTBRITE_API_URL.",
+        )
+        refused.call = problem.call
+        raise refused from None
+    chosen = settings.eventbrite_organization_id
+    if not seen:
+        raise BoxofficeError(
+            "EVENTBRITE_TOKEN sees no organization.", "Use a token of somebody who belongs to one."
+        )
+    if chosen is not None and chosen not in seen:
+        names = ", ".join(f"{key} ({each.get('name') or 'no name'})" for key, each in seen.items())
+        raise BoxofficeError(
+            f"EVENTBRITE_ORGANIZATION_ID is {chosen}, which EVENTBRITE_TOKEN does not see.",
+            f"Use one of those it sees, or leave it out: {names}.",
+        )
+    return seen, [key for key in seen if chosen in (None, key)]
 
 
 def _spending(client: Client) -> str:
@@ -354,29 +423,7 @@ class _Pull:
 
     def _read_organizations(self) -> _Outcome:
         outcome = self._outcome("organizations", "", "organizations")
-        seen: dict[str, dict[str, Any]] = {}
-        try:
-            for page in self._client.pages("users/me/organizations/", "organizations"):
-                seen.update((key, each) for each in page.items if (key := _id(each)) is not None)
-        except Withheld as problem:
-            refused = Withheld(
-                f"EVENTBRITE_TOKEN may not list its organizations. {problem.problem}",
-                "Use the private token of an API key, not its public one, and check EVENTBRITE_API_URL.",
-            )
-            refused.call = problem.call
-            raise refused from None
-        chosen = self._settings.eventbrite_organization_id
-        if not seen:
-            raise BoxofficeError(
-                "EVENTBRITE_TOKEN sees no organization.", "Use a token of somebody who belongs to one."
-            )
-        if chosen is not None and chosen not in seen:
-            names = ", ".join(f"{key} ({each.get('name') or 'no name'})" for key, each in seen.items())
-            raise BoxofficeError(
-                f"EVENTBRITE_ORGANIZATION_ID is {chosen}, which EVENTBRITE_TOKEN does not see.",
-                f"Use one of those it sees, or leave it out: {names}.",
-            )
-        self._organizations = [key for key in seen if chosen in (None, key)]
+        seen, self._organizations = _organizations(self._client, self._settings)
         outcome.stages[0].add(seen[key] for key in self._organizations)
         outcome.stages[0].close()
         outcome.is_complete = True

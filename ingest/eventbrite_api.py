@@ -176,6 +176,7 @@ class Client:
         sleep: waits that many seconds; without it `stop` ends the wait.
         clock: seconds since the epoch.
         report: told, in a sentence, until when the run waits.
+        attempts: how often a call is made whose trouble may pass.
 
     Attributes:
         failures: the calls that failed for good, in every thread; those that a retry made good are not there.
@@ -189,7 +190,9 @@ class Client:
         sleep: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] = lambda sentence: None,
+        attempts: int = ATTEMPTS,
     ) -> None:
+        self._attempts = attempts
         self._url = url.rstrip("/") + "/"
         self._token, self._clock = token, clock
         self.failures: list[FailedCall] = []
@@ -219,7 +222,7 @@ class Client:
             Stopped: `stop` was called.
         """
         retrying = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(self._attempts),
             retry=retry_if_exception_type(_Again),
             wait=_backoff,
             sleep=lambda seconds: self.budget.park(seconds, "Eventbrite takes no more calls for now"),
@@ -228,7 +231,7 @@ class Client:
         try:
             return retrying(self._once, path, params)
         except _Again as trouble:
-            problem = f"Eventbrite did not answer for {path} in {ATTEMPTS} attempts: {trouble}."
+            problem = f"Eventbrite did not answer for {path} in {self._attempts} attempts: {trouble}."
             raise self._failed(
                 Unavailable(problem, "What was loaded before stays. Run again later.")
             ) from None

@@ -1,0 +1,113 @@
+"""How it is: what ran, how fresh each source is, what was refused, what the APIs were asked. Reads only."""
+
+import os
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from boxoffice import lock, ops
+from boxoffice.settings import Settings
+
+LAST_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Run:
+    command: str
+    started_at: str  # UTC
+    seconds: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source: its latest attempt, and the latest one that landed."""
+
+    source: str
+    status: str
+    tried_at: str  # UTC
+    landed_at: str | None  # UTC
+    rows_rejected: int | None  # by the latest attempt that counted them
+    requests_this_month: int
+
+
+@dataclass
+class Status:
+    """runs: the latest first. api_errors: failed calls kept. marts_written_at: UTC; None without the file."""
+
+    at_work: str | None = None
+    runs: list[Run] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    api_errors: int = 0
+    marts_written_at: str | None = None
+
+
+def read(settings: Settings) -> Status:
+    """What the ops file and the marts file tell; needs no lock, so it also answers while a run is at work.
+
+    Raises:
+        ConfigurationError: the ops file is damaged, or of another version than this code.
+    """
+    found = Status(at_work=_at_work(settings.lock_path), marts_written_at=_written_at(settings.marts_path))
+    if not settings.ops_path.exists():
+        return found
+    with ops.opened_to_read(settings.ops_path) as connection:
+        found.runs = [
+            Run(*row)
+            for row in connection.execute(
+                "select command, started_at, seconds, status from runs order by run_id desc limit ?",
+                (LAST_RUNS,),
+            )
+        ]
+        found.sources = [Source(*row) for row in connection.execute(SOURCES)]
+        found.api_errors = connection.execute("select count(*) from api_errors").fetchone()[0]
+    return found
+
+
+# A step of `ingest` is called like its source, and is the only kind that counts rows.
+SOURCES = """
+with attempts as (
+    select
+        steps.step,
+        steps.status,
+        runs.started_at,
+        steps.rows_rejected,
+        steps.requests,
+        row_number() over (partition by steps.step order by steps.run_id desc) as place
+    from steps
+    inner join runs using (run_id)
+    where steps.step in ('eventbrite', 'sheets', 'airtable') and steps.status <> 'skipped'
+)
+
+select
+    step,
+    max(case when place = 1 then status end),
+    max(case when place = 1 then started_at end),
+    max(case when status in ('ok', 'partial') then started_at end),
+    max(case when place = 1 then rows_rejected end),
+    coalesce(sum(case when started_at >= date('now', 'start of month') then requests end), 0)
+from attempts
+group by step
+order by step
+"""
+
+
+def _at_work(path: Path) -> str | None:
+    holder = lock.holder(path)
+    if holder is None:
+        return None
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return None  # it was killed; its name stays in the file
+    except PermissionError:
+        pass  # somebody else's process
+    return str(holder)
+
+
+def _written_at(path: Path) -> str | None:
+    try:
+        moment = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except OSError:
+        return None
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
