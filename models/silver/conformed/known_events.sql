@@ -13,7 +13,7 @@ left_out as (
 
 artists as (select * from {{ ref('artists') }}),
 
-venues as (select * from {{ ref('venues') }}),
+venue_links as (select * from {{ ref('venue_links') }}),
 
 timezones as (
     select name from {{ known_timezones() }}
@@ -28,7 +28,7 @@ select
     eventbrite.series_id,
     cast(null as {{ dbt.type_string() }}) as artist_key,
     cast(null as {{ dbt.type_string() }}) as artist_id,
-    venues.venue_key,
+    venue_links.venue_key,
     eventbrite.venue_id,
     eventbrite.status,
     coalesce(eventbrite.status, '') in ('canceled', 'cancelled') as is_cancelled,
@@ -43,7 +43,7 @@ select
     case when eventbrite.capacity > 0 then eventbrite.capacity end as stated_capacity,
     eventbrite.is_online
 from eventbrite
-left join venues on 'eventbrite-' || eventbrite.venue_id = venues.venue_key
+left join venue_links on eventbrite.venue_id = venue_links.venue_id and venue_links.source = 'eventbrite'
 left join timezones on eventbrite.timezone = timezones.name
 -- A series parent sells nothing itself: its dates do.
 where not eventbrite.is_series_parent
@@ -57,7 +57,7 @@ select
     cast(null as {{ dbt.type_string() }}) as series_id,
     artists.artist_key,
     sheet.artist_id,
-    venues.venue_key,
+    venue_links.venue_key,
     sheet.venue_id,
     sheet.status,
     coalesce(sheet.status, '') in ('canceled', 'cancelled') as is_cancelled,
@@ -75,6 +75,6 @@ from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
 inner join sheet_events on sheet.event_id = sheet_events.event_id
 left join artists on 'sheets-' || sheet.artist_id = artists.artist_key
-left join venues on 'sheets-' || sheet.venue_id = venues.venue_key
+left join venue_links on sheet.venue_id = venue_links.venue_id and venue_links.source = 'sheets'
 -- A linked one is the Eventbrite event.
 where left_out.record is null and not sheet_events.is_linked

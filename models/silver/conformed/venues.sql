@@ -1,33 +1,39 @@
--- Grain: one row per venue of a source.
-with eventbrite as (select * from {{ ref('stg_eventbrite__venues') }}),
+-- Grain: one row per venue, whichever sources list it. What several state is as the smallest (source, id)
+-- that states it has it.
+{%- set stated = ['venue_name', 'city', 'region', 'country', 'capacity'] %}
+with listed as (
+    select
+        links.venue_key,
+        venues.*,
+        {{ bytewise("venues.source || '-' || venues.venue_id") }} as member
+    from {{ ref('known_venues') }} as venues
+    inner join {{ ref('venue_links') }} as links
+        on venues.source = links.source and venues.venue_id = links.venue_id
+),
 
-sheet as (select * from {{ ref('stg_sheets__venues') }}),
-
-left_out as (
-    select * from {{ ref('int_sheets__left_out') }}
-    where sheet = 'venues'
+stated as (
+    select
+        venue_key,
+        source,
+        venue_id,
+        {%- for column in stated %}
+            first_value({{ column }}) over (
+                partition by venue_key
+                order by case when {{ column }} is null then 1 else 0 end, member
+            ) as {{ column }},
+        {%- endfor %}
+        row_number() over (partition by venue_key order by member) as place
+    from listed
 )
 
 select
-    'eventbrite-' || venue_id as venue_key,
-    'eventbrite' as source,
+    venue_key,
+    source,
     venue_id,
     venue_name,
     city,
     region,
     country,
-    case when capacity > 0 then capacity end as capacity
-from eventbrite
-union all
-select
-    'sheets-' || sheet.venue_id as venue_key,
-    'sheets' as source,
-    sheet.venue_id,
-    sheet.venue_name,
-    sheet.city,
-    sheet.region,
-    sheet.country,
-    case when sheet.capacity > 0 then sheet.capacity end as capacity
-from sheet
-left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
-where left_out.record is null
+    capacity
+from stated
+where place = 1

@@ -12,6 +12,8 @@
     'refunded': 'boolean',
     'barcodes.0.status': 'text',
     'barcodes.0.changed': 'text',
+    'profile.name': 'text',
+    'profile.email': 'text',
 }) %}
 with source as (
     select
@@ -37,6 +39,10 @@ select
     lower({{ json_text('parsed', 'status') }}) as status,
     {{ present(json_text('parsed', 'promotional_code.code')) }} as promo_code,
     {{ present(json_text('parsed', 'affiliate')) }} as affiliate,
+
+    -- people
+    {{ present(json_text('parsed', 'profile.name')) }} as attendee_name,
+    {{ present(json_text('parsed', 'profile.email')) }} as attendee_email,
 
     -- measures
     {{ eventbrite_costs('parsed') }},

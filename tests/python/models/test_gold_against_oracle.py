@@ -44,7 +44,7 @@ def unaccounted_rows(world: Bronze, warehouse: Warehouse) -> list[str]:
         left_out[row["table_name"]].add((row["file"], row["line"]))
     kept = {
         "artists": "silver.artists",
-        "venues": "silver.venues where source = 'sheets'",
+        "venues": "silver.venue_links where source = 'sheets'",
         "events": "silver.known_events where source = 'sheets'",
         "tickets": "silver.tickets where source = 'sheets'",
         "checkins": "silver.checkins where source = 'sheets'",
