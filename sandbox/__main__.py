@@ -199,7 +199,8 @@ def _run(
     exit_with_parent: bool = False,
 ) -> None:
     """Serve until told to stop. Raises BoxofficeError when the port is taken or the memory unreadable."""
-    from sandbox.server import Clock, Server, addresses, fill, listening_on
+    from sandbox.bases import Bases
+    from sandbox.server import Clock, Server, addresses, fill, fill_bases, listening_on
     from sandbox.store import Store
 
     try:
@@ -212,6 +213,8 @@ def _run(
     store = Store(state, clock)
     if store.recall("seed") is None:
         fill(store, seed=seed, attendees=attendees)
+    elif not Bases(store).all():  # a memory from before there was an Airtable
+        fill_bases(store, seed=store.recall("seed"), attendees=store.recall("attendees"))
     server = Server(store, clock, lambda: ready(addresses(listener.getsockname()[1])))
     if rate_limit is not None:
         server.gate.limit = rate_limit

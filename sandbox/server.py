@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.airtable import Airtable
+from sandbox.bases import Base, Bases
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
 from sandbox.faults import Fault, drop, guarded
 from sandbox.google import Google
@@ -280,7 +282,16 @@ def fill(store: Store, *, seed: int, attendees: int) -> None:
     store.remember("version", VERSION)
     store.remember("attendees", attendees)
     store.remember("days", [])
+    fill_bases(store, seed=seed, attendees=attendees)
     store.remember("seed", seed)  # last: without it the next start fills again
+
+
+def fill_bases(store: Store, *, seed: int, attendees: int) -> None:
+    """Begin anew with the Airtable base that stands beside a generated account."""
+    from sandbox.generator import generate
+    from sandbox.staff_base import make
+
+    Bases(store).fill([make(generate(seed, attendees=attendees)).base])
 
 
 def world_of(store: Store) -> "World":
@@ -431,6 +442,7 @@ class Control:
 def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
     api = Eventbrite(store, clock.now)
     gate = Gate(api.app, store, clock)
+    airtable = Airtable(store, clock)
     google = Google(store, clock)
     control = Starlette(
         routes=[
@@ -439,7 +451,12 @@ def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
         ]
     )
     # Nothing stands between the server and a gate: faults need the server's own `send`.
-    rooms: dict[str, ASGIApp] = {"/control": control, "/google": google.app, "": gate}
+    rooms: dict[str, ASGIApp] = {
+        "/control": control,
+        "/airtable": airtable,
+        "/google": google.app,
+        "": gate,
+    }
 
     async def by_room(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"] if scope["type"] == "http" else ""
@@ -484,7 +501,12 @@ def listening_on(port: int) -> socket.socket:
 
 def addresses(port: int) -> dict[str, str]:
     base = f"http://127.0.0.1:{port}"
-    return {"eventbrite": f"{base}/v3", "google": f"{base}/google", "control": f"{base}/control"}
+    return {
+        "eventbrite": f"{base}/v3",
+        "airtable": f"{base}/airtable",
+        "google": f"{base}/google",
+        "control": f"{base}/control",
+    }
 
 
 class StandIn:
@@ -494,7 +516,8 @@ class StandIn:
         import requests
 
         found = addresses(port)
-        self.eventbrite, self.google, self.control = found["eventbrite"], found["google"], found["control"]
+        self.eventbrite, self.airtable = found["eventbrite"], found["airtable"]
+        self.google, self.control = found["google"], found["control"]
         self.token = TOKEN
         self._session = requests.Session()
 
@@ -552,16 +575,19 @@ def running(
     objects: dict[str, list[Json]] | None = None,
     *,
     owners: dict[str, dict[str, str]] | None = None,
+    bases: Iterable[Base] | None = None,
     port: int = 0,
 ) -> Iterator[StandIn]:
     """A stand-in inside this process, on a thread of its own, for the length of a `with`.
 
-    `objects` by kind are put into it first; `state` None keeps them in memory only.
+    `objects` by kind and Airtable `bases` are put into it first; `state` None keeps them in memory only.
     """
     clock = Clock()
     store = Store(state, clock)
     if objects is not None:
         store.put(as_wire(objects, owners or {}))
+    if bases is not None:
+        Bases(store).fill(bases)
     listener = listening_on(port)
     is_ready = threading.Event()
     server = Server(store, clock, is_ready.set)
