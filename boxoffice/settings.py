@@ -1,6 +1,7 @@
 """Every setting of boxoffice, read once from the environment and `.env`; no other module reads them."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,6 +38,9 @@ class Settings:
     airtable_base_id: str | None = None
     airtable_api_url: str = "https://api.airtable.com"
     airtable_call_budget: int | None = None  # calls in one run; None: no limit
+    sheets_url: str | None = field(default=None, repr=False)  # ends in the workbook's key
+    google_credentials: Path | None = None
+    google_api_url: str = "https://sheets.googleapis.com"
     schedule_minutes: int = 60
     sheets_timezone: str | None = None
     log_level: str = "INFO"
@@ -86,6 +90,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             f"MARTS_PATH is {marts}, which is {'a folder' if marts.is_dir() else 'the warehouse itself'}.",
             "Let it name a file of its own, or leave it out.",
         )
+    if "SHEETS_DIR" in values and "SHEETS_URL" in values:
+        raise ConfigurationError(
+            "SHEETS_DIR and SHEETS_URL are both set.",
+            "Keep the one that your sheets are in: a folder of CSV files, or a Google workbook.",
+        )
     token = values.get("EVENTBRITE_TOKEN")
     return Settings(
         as_of=_as_of(values.get("BOXOFFICE_AS_OF")),
@@ -104,6 +113,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         airtable_base_id=values.get("AIRTABLE_BASE_ID"),
         airtable_api_url=_url(values, "AIRTABLE_API_URL", Settings.airtable_api_url),
         airtable_call_budget=_whole_number(values, "AIRTABLE_CALL_BUDGET", None, least=1),
+        sheets_url=_workbook_url(values.get("SHEETS_URL")),
+        google_credentials=_path(values, "GOOGLE_APPLICATION_CREDENTIALS", None),
+        google_api_url=_url(values, "GOOGLE_API_URL", Settings.google_api_url),
         schedule_minutes=_whole_number(values, "SCHEDULE_MINUTES", 60, least=1),
         sheets_timezone=_timezone(values, "SHEETS_TIMEZONE"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS, "INFO"),
@@ -148,7 +160,11 @@ def _warehouse_path(url: str | None, is_sandbox: bool) -> Path:
     return ROOT / rest[1:]
 
 
-def _path(values: Mapping[str, str], name: str, default: Path) -> Path:
+@overload
+def _path(values: Mapping[str, str], name: str, default: Path) -> Path: ...
+@overload
+def _path(values: Mapping[str, str], name: str, default: None) -> Path | None: ...
+def _path(values: Mapping[str, str], name: str, default: Path | None) -> Path | None:
     return ROOT / Path(values[name]).expanduser() if name in values else default
 
 
@@ -170,6 +186,24 @@ def _url(values: Mapping[str, str], name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{name} is not an http(s) address.", f"Write it like {default}.")
     return url
+
+
+def _workbook_url(text: str | None) -> str | None:
+    """The workbook's address without what the browser adds: `https://docs.google.com/spreadsheets/d/KEY`."""
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    found = re.fullmatch(r"(.*/spreadsheets)/(?:u/[0-9]+/)?d/([A-Za-z0-9_-]{20,})(?:/.*)?", parts.path)
+    if parts.scheme not in ("http", "https") or not parts.hostname or found is None:
+        # It is not repeated: by link, who knows the address may read.
+        raise ConfigurationError(
+            "SHEETS_URL is the address of a published page, not of the workbook."
+            if "/spreadsheets/d/e/" in parts.path
+            else "SHEETS_URL is not the address of a Google workbook.",
+            "Copy it from the browser's address bar while the workbook is open: "
+            "https://docs.google.com/spreadsheets/d/KEY/edit",
+        )
+    return f"{parts.scheme}://{parts.netloc}{found[1]}/d/{found[2]}"
 
 
 def _timezone(values: Mapping[str, str], name: str) -> str | None:

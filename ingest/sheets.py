@@ -1,7 +1,8 @@
-"""CSV sheets to bronze_sheets: one table per sheet, one row per record, every cell as text.
+"""Sheets to bronze_sheets: one table per sheet, one row per record, every cell as text.
 
-A load of a sheet is a snapshot of its file, in one transaction. Unchanged files are skipped. Records whose
-number of cells is not the header's go to `rejects`; landed + rejected = records in the file.
+They are CSV files, or the tabs of a Google workbook. A load of a sheet is a snapshot of its file, in one
+transaction. Unchanged files are skipped. Records whose number of cells is not the header's go to `rejects`;
+landed + rejected = records in the file.
 """
 
 import codecs
@@ -11,9 +12,10 @@ import io
 import os
 import re
 import shutil
+import tempfile
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,12 @@ import pyarrow.csv
 import pyarrow.parquet
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 
+from boxoffice import findings
 from boxoffice.errors import BoxofficeError
+from boxoffice.findings import Finding
 from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
-from ingest import forgetting, landing
+from ingest import forgetting, google, landing
 from ingest.landing import Progress, SourceResult, TableResult, quiet
 
 SOURCE = "sheets"
@@ -117,12 +121,15 @@ def load(
     full: bool = False,
     progress: Progress = quiet,
     forgotten: Forgotten | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> SourceResult:
-    """Land the sheets of settings.sheets_dir whose file changed since their last complete load.
+    """Land the sheets, of settings.sheets_url or else settings.sheets_dir, that changed since their last
+    complete load.
 
     Args:
-        full: read every file, changed or not.
+        full: land every sheet, changed or not.
         forgotten: who is left out, and taken out of what is there.
+        sleep: stands in for waiting.
     """
     started = time.monotonic()
     result = SourceResult(SOURCE)
@@ -130,7 +137,7 @@ def load(
         if forgotten:
             forgetting.redact(settings, forgotten)
         ensure_tables(settings)
-        _load(settings, full, progress, forgotten, result)
+        _load(settings, full, progress, forgotten, result, sleep)
     except BoxofficeError as error:
         result.problems.append(error)
         result.status = "failed"
@@ -138,13 +145,64 @@ def load(
     return result
 
 
+def check(settings: Settings) -> Iterator[Finding]:
+    """Look for the sheets and at their headers; their rows are not kept."""
+    seen = SourceResult(SOURCE)
+    sound = []
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            files = _in_use(settings, Path(scratch), seen)
+        except BoxofficeError as error:
+            yield findings.wrong(SOURCE, error)
+            return
+        for file in files.values():
+            try:
+                _header(file, _look(file.path))
+                sound.append(file.name)
+            except OSError as error:
+                yield Finding(SOURCE, "wrong", f"{file} cannot be read: {error.strerror}.")
+            except BoxofficeError as error:
+                yield findings.wrong(SOURCE, error)
+    yield from (findings.wrong(SOURCE, problem) for problem in seen.problems)
+    if sound:
+        place = settings.sheets_dir if settings.sheets_url is None else "The workbook"
+        yield Finding(SOURCE, "ok", f"{place} holds {', '.join(sound)}.")
+    yield from (Finding(SOURCE, "off", note) for note in seen.notes)
+
+
 def _load(
-    settings: Settings, full: bool, progress: Progress, forgotten: Forgotten | None, result: SourceResult
+    settings: Settings,
+    full: bool,
+    progress: Progress,
+    forgotten: Forgotten | None,
+    result: SourceResult,
+    sleep: Callable[[float], None],
 ) -> None:
-    files = _files_in_use(settings, result)
-    if not files and not result.problems:
-        result.status = "skipped"
-        return
+    scratch = settings.dlt_dir / "sheets_read"
+    shutil.rmtree(scratch, ignore_errors=True)
+    with landing.plain_errors(settings):
+        scratch.mkdir(parents=True)
+        try:
+            files = _in_use(settings, scratch, result, progress, sleep)
+            if not files and not result.problems:
+                result.status = "skipped"
+                return
+            _load_files(settings, files, scratch, full, progress, forgotten, result)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    if result.problems:
+        result.status = "partial" if result.tables else "failed"
+
+
+def _load_files(
+    settings: Settings,
+    files: dict[str, "_File"],
+    scratch: Path,
+    full: bool,
+    progress: Progress,
+    forgotten: Forgotten | None,
+    result: SourceResult,
+) -> None:
     pipeline = landing.pipeline_for(SOURCE, settings)
     if pipeline.has_pending_data:
         # An older snapshot of the files. It is not worth finishing: what it was made from is read again.
@@ -152,43 +210,34 @@ def _load(
         pipeline = landing.pipeline_for(SOURCE, settings)
 
     known = {} if full else _unchanged_since(settings)
-    scratch = settings.dlt_dir / "sheets_read"
-    shutil.rmtree(scratch, ignore_errors=True)
     readings: list[_Reading] = []
-    with landing.plain_errors(settings):
-        scratch.mkdir(parents=True)
+    for file in files.values():
         try:
-            for sheet, path in files.items():
-                try:
-                    held = known.get((sheet, path.name))
-                    reading = _read(sheet, path, held, scratch, progress, forgotten)
-                except BoxofficeError as error:
-                    result.problems.append(error)
-                    continue
-                counts = TableResult(sheet, reading.records, 0, reading.rejected)
-                result.tables.append(counts)
-                if reading.is_new:
-                    counts.landed = reading.landed
-                    readings.append(reading)
-                _note(reading, result)
-            if readings:
-                progress("writing the warehouse", 0, None)
-                _land(pipeline, settings, readings, scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    if result.problems:
-        result.status = "partial" if result.tables else "failed"
+            reading = _read(file, known.get((file.sheet, file.name)), scratch, progress, forgotten)
+        except BoxofficeError as error:
+            result.problems.append(error)
+            continue
+        counts = TableResult(file.sheet, reading.records, 0, reading.rejected)
+        result.tables.append(counts)
+        if reading.is_new:
+            counts.landed = reading.landed
+            readings.append(reading)
+        _note(reading, result)
+    if readings:
+        progress("writing the warehouse", 0, None)
+        _land(pipeline, settings, readings, scratch)
 
 
 def _note(reading: "_Reading", result: SourceResult) -> None:
-    result.notes += [f"{reading.path.name}: {note}" for note in reading.notes]
+    name = reading.file.name
+    result.notes += [f"{name}: {note}" for note in reading.notes]
     if reading.rejected:
         first = ""
         if reading.rejects.num_rows:
             line, reason = (reading.rejects[name][0].as_py() for name in ("line", "reason"))
             first = f" (first: line {line}, {reason})"
         result.notes.append(
-            f"{reading.path.name}: {reading.rejected} of {reading.records} records were left out{first}; "
+            f"{name}: {reading.rejected} of {reading.records} records were left out{first}; "
             "bronze_sheets.rejects lists them."
         )
 
@@ -196,7 +245,41 @@ def _note(reading: "_Reading", result: SourceResult) -> None:
 # --- which files ---------------------------------------------------------------------------------------
 
 
-def _files_in_use(settings: Settings, result: SourceResult) -> dict[str, Path]:
+@dataclass(frozen=True)
+class _File:
+    """Where a sheet is read from.
+
+    name: of the file, or the tab; in `_file` and the ledger. is_tab: its records are the rows of a tab, and
+    their numbers what `_line` counts.
+    """
+
+    sheet: str
+    path: Path
+    name: str
+    is_tab: bool = False
+
+    def __str__(self) -> str:
+        return f"The tab {self.name}" if self.is_tab else str(self.path)
+
+    def place(self, number: int) -> str:
+        return f"{self}, {'row' if self.is_tab else 'line'} {number}"
+
+
+def _in_use(
+    settings: Settings,
+    scratch: Path,
+    result: SourceResult,
+    progress: Progress = quiet,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, _File]:
+    """Sheet to file; those of a workbook are put into the folder `scratch`."""
+    if settings.sheets_url is None:
+        return _files_in_use(settings, result)
+    book = google.Workbook(settings, scratch, HEADERS, sleep, progress)
+    return _tabs_in_use(settings, book, result)
+
+
+def _files_in_use(settings: Settings, result: SourceResult) -> dict[str, _File]:
     """Sheet to file, for every sheet that has exactly one. Names what is missing, twice there or unknown."""
     folder = settings.sheets_dir
     try:
@@ -214,36 +297,89 @@ def _files_in_use(settings: Settings, result: SourceResult) -> dict[str, Path]:
             "Make it, or set SHEETS_DIR to the folder that holds the CSV files.",
         ) from error
 
-    by_sheet: dict[str, list[Path]] = {}
+    by_sheet: dict[str, list[_File]] = {}
+    others = []
     for path in paths:
-        by_sheet.setdefault(path.stem.strip().lower(), []).append(path)
-    others = [path.name for stem, group in by_sheet.items() if stem not in HEADERS for path in group]
+        sheet = path.stem.strip().lower()
+        if sheet in HEADERS:
+            by_sheet.setdefault(sheet, []).append(_File(sheet, path, path.name))
+        else:
+            others.append(path.name)
     if others:
         result.notes.append(f"Not a sheet, so not read: {', '.join(others)}.")
 
-    files: dict[str, Path] = {}
+    def missing(sheet: str) -> BoxofficeError:
+        return BoxofficeError(
+            f"{sheet}.csv is missing from {folder}; rows loaded earlier stay.",
+            "Put it there. If you have none, a file with only the header will do: "
+            + ",".join(HEADERS[sheet]),
+        )
+
+    return _one_each(by_sheet, str(folder), missing, result)
+
+
+def _tabs_in_use(settings: Settings, book: google.Workbook, result: SourceResult) -> dict[str, _File]:
+    """As `_files_in_use`, for the tabs of the workbook."""
+    try:
+        found = book.read()
+    finally:
+        result.requests, result.failures = book.requests, book.failures
+    result.problems += book.problems
+    by_sheet = {
+        sheet: [_File(sheet, path, sheet, is_tab=True) for path in paths] for sheet, paths in found.items()
+    }
+    if book.others:
+        result.notes.append(f"Not a sheet, so not read: {', '.join(book.others)}.")
+    place = str(settings.mappings_dir / google.TABS) if book.is_shared else "the workbook"
+    if not by_sheet:
+        raise BoxofficeError(
+            f"None of the tabs of {place} is called like a sheet.", f"Call them {', '.join(HEADERS)}."
+        )
+
+    def missing(sheet: str) -> BoxofficeError:
+        if book.is_shared:
+            return BoxofficeError(
+                f"{place} has no line for the sheet {sheet}; rows loaded earlier stay.",
+                f"Open its tab in a browser and add {sheet}, with the number after gid= in the address bar. "
+                f"If you have none, a tab with only the header will do: {','.join(HEADERS[sheet])}",
+            )
+        return BoxofficeError(
+            f"The workbook has no tab {sheet}; rows loaded earlier stay.",
+            f"Add it, or call it so. If you have none, the header will do: {','.join(HEADERS[sheet])}",
+        )
+
+    return _one_each(by_sheet, place, missing, result)
+
+
+def _one_each(
+    by_sheet: dict[str, list[_File]],
+    place: str,
+    missing: Callable[[str], BoxofficeError],
+    result: SourceResult,
+) -> dict[str, _File]:
+    """The file of each sheet that has one. What is not there, or twice, becomes a problem; a sheet with an
+    empty list is among the problems already.
+
+    Args:
+        place: where they are, in words.
+    """
+    files: dict[str, _File] = {}
     for book, sheets in WORKBOOKS.items():
         if not any(sheet in by_sheet for sheet in sheets):
-            result.notes.append(f"The {book} workbook is not in use: {folder} holds none of its sheets.")
+            result.notes.append(f"The {book} workbook is not in use: {place} holds none of its sheets.")
             continue
         for sheet in sheets:
-            group = by_sheet.get(sheet, [])
-            if len(group) == 1:
+            group = by_sheet.get(sheet)
+            if group is None:
+                result.problems.append(missing(sheet))
+            elif len(group) == 1:
                 files[sheet] = group[0]
             elif group:
                 result.problems.append(
                     BoxofficeError(
-                        f"{' and '.join(path.name for path in group)} are both the sheet {sheet}; "
+                        f"{' and '.join(file.name for file in group)} are both the sheet {sheet}; "
                         "neither was loaded.",
-                        f"Keep one of them in {folder}.",
-                    )
-                )
-            else:
-                result.problems.append(
-                    BoxofficeError(
-                        f"{sheet}.csv is missing from {folder}; rows loaded earlier stay.",
-                        "Put it there. If you have none, a file with only the header will do: "
-                        + ",".join(HEADERS[sheet]),
+                        f"Keep one of them in {place}.",
                     )
                 )
     return files
@@ -284,8 +420,7 @@ def _count(connection: landing.duckdb.DuckDBPyConnection, sheet: str) -> int:
 class _Reading:
     """One file, read to its end: what the ledger says of it, and its rows as a parquet file."""
 
-    sheet: str
-    path: Path
+    file: _File
     fingerprint: str
     size: int
     is_new: bool = True
@@ -299,8 +434,7 @@ class _Reading:
 
 
 def _read(
-    sheet: str,
-    path: Path,
+    file: _File,
     known: _Known | None,
     scratch: Path,
     progress: Progress,
@@ -308,29 +442,28 @@ def _read(
 ) -> _Reading:
     try:
         for _ in range(2):
-            before = _state(path)
-            look = _look(path)
+            before = _state(file.path)
+            look = _look(file.path)
             if known is not None and known.fingerprint == look.fingerprint:
                 return _Reading(
-                    sheet,
-                    path,
+                    file,
                     look.fingerprint,
                     look.size,
                     False,
                     records=known.records,
                     rejected=known.rejected,
                 )
-            reading = _Reading(sheet, path, look.fingerprint, look.size, parquet=scratch / f"{sheet}.parquet")
+            reading = _Reading(file, look.fingerprint, look.size, parquet=scratch / f"{file.sheet}.parquet")
             _convert(reading, look, progress, forgotten)
-            if before == _state(path):
+            if before == _state(file.path):
                 return reading
     except OSError as error:
         raise BoxofficeError(
-            f"{path} cannot be read: {error.strerror or error}; rows loaded earlier stay.",
+            f"{file} cannot be read: {error.strerror or error}; rows loaded earlier stay.",
             "Make it readable for the user who runs this.",
         ) from error
     raise BoxofficeError(
-        f"{path} changed while it was read; rows loaded earlier stay.", "Run again when it is written."
+        f"{file} changed while it was read; rows loaded earlier stay.", "Run again when it is written."
     )
 
 
@@ -421,14 +554,14 @@ class _Header:
     line: int
 
 
-def _header(sheet: str, path: Path, look: _Look) -> _Header:
+def _header(file: _File, look: _Look) -> _Header:
     """Find the header and, by what it names, the delimiter.
 
     Raises:
         BoxofficeError: there is none, or it lacks a column or has one of them twice.
     """
-    start = _Text(path, look, end="").read(1 << 20).decode(errors="ignore").removeprefix("\ufeff")
-    expected = HEADERS[sheet]
+    start = _Text(file.path, look, end="").read(1 << 20).decode(errors="ignore").removeprefix("\ufeff")
+    expected = HEADERS[file.sheet]
     best: tuple[int, _Header] | None = None
     for delimiter in DELIMITERS:
         rows = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
@@ -439,7 +572,8 @@ def _header(sheet: str, path: Path, look: _Look) -> _Header:
                 if any(cell.strip() for cell in cells) and not re.fullmatch(
                     r"sep=.?", "".join(cells).strip()
                 ):
-                    header = _Header([_name(cell) for cell in cells], delimiter, number, line)
+                    place = number if file.is_tab else line
+                    header = _Header([_name(cell) for cell in cells], delimiter, number, place)
                     score = len(set(expected) & set(header.names))
                     if best is None or score > best[0]:
                         best = (score, header)
@@ -449,21 +583,21 @@ def _header(sheet: str, path: Path, look: _Look) -> _Header:
             continue
     if best is None or best[0] == 0:
         raise BoxofficeError(
-            f"{path} has no header line{'' if look.size else ': it is empty'}; rows loaded earlier stay.",
+            f"{file} has no header line{'' if look.size else ': it is empty'}; rows loaded earlier stay.",
             f"Its first line must be {','.join(expected)}",
         )
     header = best[1]
     missing = [name for name in expected if name not in header.names]
     if missing:
         raise BoxofficeError(
-            f"{path}, line {header.line}: the header lacks the column{'s'[: len(missing) > 1]} "
+            f"{file.place(header.line)}: the header lacks the column{'s'[: len(missing) > 1]} "
             f"{', '.join(missing)}; rows loaded earlier stay.",
             "Add what is missing to the header, or correct its spelling. Other columns may stay.",
         )
     twice = [name for name in expected if header.names.count(name) > 1]
     if twice:
         raise BoxofficeError(
-            f"{path}, line {header.line}: the header has {', '.join(twice)} twice; rows loaded earlier stay.",
+            f"{file.place(header.line)}: the header has {', '.join(twice)} twice; rows loaded earlier stay.",
             "Rename or remove the one that is not meant.",
         )
     return _Header(_distinct(header.names), header.delimiter, header.rows, header.line)
@@ -494,20 +628,20 @@ def _convert(reading: _Reading, look: _Look, progress: Progress, forgotten: Forg
     Raises:
         BoxofficeError: no usable header, or a quote that never closes.
     """
-    path = reading.path
+    file = reading.file
     if look.nuls > look.size // 4:
         raise BoxofficeError(
-            f"{path} is full of NUL bytes, as UTF-16 without a mark is; rows loaded earlier stay.",
+            f"{file} is full of NUL bytes, as UTF-16 without a mark is; rows loaded earlier stay.",
             "Save it as UTF-8.",
         )
-    header = _header(reading.sheet, path, look)
-    extra = [name for name in header.names if name not in HEADERS[reading.sheet]]
+    header = _header(file, look)
+    extra = [name for name in header.names if name not in HEADERS[file.sheet]]
     if extra:
         reading.notes.append(f"columns beyond the expected ones land too: {', '.join(extra)}.")
     if look.nuls:
         reading.notes.append(f"{look.nuls} NUL bytes were taken out; the file may be damaged.")
     reading.schema = pa.schema(POSITION + [(name, pa.string()) for name in header.names])
-    numbering = _Numbering(path.name, header, forgotten)
+    numbering = _Numbering(file, header, forgotten)
 
     def refuse(row: pyarrow.csv.InvalidRow) -> str:
         numbering.refuse(row.number, row.text, row.actual_columns)
@@ -523,7 +657,7 @@ def _convert(reading: _Reading, look: _Look, progress: Progress, forgotten: Forg
     ) as writer:
         try:
             batches = pyarrow.csv.open_csv(
-                pa.PythonFile(_Text(path, look), mode="r"),
+                pa.PythonFile(_Text(file.path, look), mode="r"),
                 # One thread, so that the numbers of refused rows are known.
                 pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=header.names),
                 pyarrow.csv.ParseOptions(
@@ -539,36 +673,36 @@ def _convert(reading: _Reading, look: _Look, progress: Progress, forgotten: Forg
             for batch in batches:
                 rows = numbering.number(batch)
                 if forgotten:
-                    rows = forgetting.blanked_rows(reading.sheet, rows, extra, forgotten)
+                    rows = forgetting.blanked_rows(file.sheet, rows, extra, forgotten)
                 if rows.num_rows:
                     writer.write_table(rows)
                 reading.landed += rows.num_rows
-                progress(reading.sheet, reading.landed, None)
+                progress(file.sheet, reading.landed, None)
         except pa.ArrowInvalid as error:
-            raise _unreadable(path, numbering.next_line) from error
+            raise _unreadable(file, numbering.next_line) from error
     numbering.finish()
     if not numbering.is_ended:
-        raise _open_quote(path, numbering.last_line)
-    reading.rejects = numbering.rejects(reading.sheet)
+        raise _open_quote(file, numbering.last_line)
+    reading.rejects = numbering.rejects()
     reading.rejected = reading.rejects.num_rows
     reading.records = numbering.records
     if reading.landed + reading.rejected != reading.records:
         raise AssertionError(
-            f"{reading.sheet}: {reading.landed} landed + {reading.rejected} rejected "
+            f"{file.sheet}: {reading.landed} landed + {reading.rejected} rejected "
             f"are not the {reading.records} records"
         )
 
 
-def _open_quote(path: Path, line: int) -> BoxofficeError:
+def _open_quote(file: _File, line: int) -> BoxofficeError:
     return BoxofficeError(
-        f"{path}, line {line}: a quote opens in this record and never closes; rows loaded earlier stay.",
+        f"{file.place(line)}: a quote opens in this record and never closes; rows loaded earlier stay.",
         'Close it, or write a quote that is meant as text twice ("").',
     )
 
 
-def _unreadable(path: Path, line: int) -> BoxofficeError:
+def _unreadable(file: _File, line: int) -> BoxofficeError:
     return BoxofficeError(
-        f"{path}: after line {line} a record is longer than {BLOCK >> 20} MB, most likely as a quote opens "
+        f"{file}: after line {line} a record is longer than {BLOCK >> 20} MB, most likely as a quote opens "
         "there and never closes; rows loaded earlier stay.",
         'Close it, or write a quote that is meant as text twice ("").',
     )
@@ -581,7 +715,7 @@ class _Numbering:
     and white space is blank, and no record.
     """
 
-    def __init__(self, file: str, header: _Header, forgotten: Forgotten | None) -> None:
+    def __init__(self, file: _File, header: _Header, forgotten: Forgotten | None) -> None:
         self._file = file
         self._header = header
         self._forgotten = forgotten
@@ -604,7 +738,9 @@ class _Numbering:
     def number(self, batch: pa.RecordBatch, is_last: bool = False) -> pa.Table:
         """The records of the batch with their position; header and blank lines are left out."""
         count = batch.num_rows
-        lines = pc.add(_line_breaks(batch), 1)
+        lines = pa.repeat(pa.scalar(1, pa.int64()), count)
+        if not self._file.is_tab:
+            lines = pc.add(lines, _line_breaks(batch))
         is_record = self._is_record(batch)
         through = pc.cumulative_sum(lines)
         records = pc.cumulative_sum(is_record.cast(pa.int64()))
@@ -620,7 +756,7 @@ class _Numbering:
             before_lines = more_lines + (through[index - 1].as_py() if index else 0)
             before_records = more_records + (records[index - 1].as_py() if index else 0)
             self.last_line = self.next_line + before_lines
-            breaks = _breaks_of(text)
+            breaks = 0 if self._file.is_tab else _breaks_of(text)
             more_lines += 1 + breaks
             if index < count:
                 line_gaps[index] += 1 + breaks
@@ -648,7 +784,7 @@ class _Numbering:
         self._row += count + placed
         self._others += count - landed
         rows = pa.table(
-            [pa.repeat(pa.scalar(self._file), count), numbers, starts, *batch.columns], self._names()
+            [pa.repeat(pa.scalar(self._file.name), count), numbers, starts, *batch.columns], self._names()
         )
         return rows if landed == count else rows.filter(is_record)
 
@@ -659,8 +795,8 @@ class _Numbering:
         )
         self.number(empty, is_last=True)
 
-    def rejects(self, sheet: str) -> pa.Table:
-        rows = [{"sheet": sheet, "file": self._file, **reject} for reject in self._rejects]
+    def rejects(self) -> pa.Table:
+        rows = [{"sheet": self._file.sheet, "file": self._file.name, **reject} for reject in self._rejects]
         return pa.Table.from_pylist(rows, REJECTS)
 
     def _names(self) -> list[str]:
@@ -717,7 +853,7 @@ def _land(pipeline: Any, settings: Settings, readings: list[_Reading], scratch: 
 
     The ledger forgets the files first: whatever stops this, they are read again.
     """
-    sheets = [reading.sheet for reading in readings]
+    sheets = [reading.file.sheet for reading in readings]
     placeholders = ", ".join("?" * len(sheets))
     with landing.warehouse(settings, read_only=False) as connection:
         assert connection is not None
@@ -735,7 +871,7 @@ def _land(pipeline: Any, settings: Settings, readings: list[_Reading], scratch: 
         settings,
         landing.snapshot("rejects", scratch / "rejects.parquet", REJECTS, rejects.num_rows),
         *(
-            landing.snapshot(reading.sheet, reading.parquet, reading.schema, reading.landed)
+            landing.snapshot(reading.file.sheet, reading.parquet, reading.schema, reading.landed)
             for reading in readings
         ),
     )
@@ -744,17 +880,17 @@ def _land(pipeline: Any, settings: Settings, readings: list[_Reading], scratch: 
         assert connection is not None
         connection.begin()
         for reading in readings:
-            if _count(connection, reading.sheet) != reading.landed:
+            if _count(connection, reading.file.sheet) != reading.landed:
                 raise AssertionError(
-                    f"{reading.sheet} does not hold the {reading.landed} rows that were landed"
+                    f"{reading.file.sheet} does not hold the {reading.landed} rows that were landed"
                 )
             connection.execute(
                 "insert into bronze_sheets.files "
                 "(sheet, file, fingerprint, bytes, records, landed, rejected, loaded_at) "
                 "values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    reading.sheet,
-                    reading.path.name,
+                    reading.file.sheet,
+                    reading.file.name,
                     reading.fingerprint,
                     reading.size,
                     reading.records,

@@ -327,7 +327,7 @@ records = st.lists(
 
 
 def read(path: Path, scratch: Path) -> sheets._Reading:
-    return sheets._read("artists", path, None, scratch, quiet, None)
+    return sheets._read(sheets._File("artists", path, path.name), None, scratch, quiet, None)
 
 
 def is_blank(row: list[str]) -> bool:
