@@ -527,6 +527,7 @@ class Google:
     def settings(self, request: Request, wish: Json) -> Json:
         """`quota`: reads a minute, `user` and `project`; `login_status`: 200 for a page, 302 to one."""
         self.quota |= {name: int(wish["quota"][name]) for name in wish.get("quota", {}) if name in self.quota}
+        self._reads = (0, 0)
         self.login_status = int(wish.get("login_status", self.login_status))
         return {"quota": self.quota, "login_status": self.login_status}
 
