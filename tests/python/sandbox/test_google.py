@@ -195,6 +195,7 @@ def test_the_quota_is_refilled_each_minute(google: StandIn) -> None:
     google.advance(60)
     assert values(google, "artists").status_code == 200
     google.call("POST", "/google/settings", {"quota": {"user": 60, "project": 1}})
+    assert values(google, "artists").status_code == 200
     assert "'Read requests per minute'" in values(google, "artists").json()["error"]["message"]
 
 
