@@ -1,5 +1,6 @@
 """Sandbox mode's stand-ins: a process of their own, reached over HTTP, gone when the command ends."""
 
+import functools
 import json
 import os
 import selectors
@@ -14,12 +15,13 @@ from boxoffice.settings import ROOT, Settings
 
 READY_WITHIN = 60  # seconds
 TOKEN = "sandbox"  # noqa: S105
+AIRTABLE_BASE = "appLanternHall001"
 
 
 @contextmanager
 def started(settings: Settings) -> Iterator[Callable[[], Settings]]:
     """Yields a function that gives the settings to ingest with: outside sandbox mode `settings` themselves;
-    in it the stand-ins' address and token, as soon as they answer.
+    in it the stand-ins' addresses and token, as soon as they answer.
 
     Raises (the function): BoxofficeError when they do not start.
     """
@@ -33,7 +35,7 @@ def started(settings: Settings) -> Iterator[Callable[[], Settings]]:
         command, cwd=ROOT, env=dict(os.environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        yield lambda: _ready(process, settings)
+        yield functools.cache(lambda: _ready(process, settings))
     finally:
         process.terminate()
         try:
@@ -52,9 +54,14 @@ def _ready(process: "subprocess.Popen[str]", settings: Settings) -> Settings:
         selector.register(process.stdout, selectors.EVENT_READ)
         line = process.stdout.readline() if selector.select(READY_WITHIN) else ""
     try:
-        address = json.loads(line)["eventbrite"]
+        addresses = json.loads(line)
+        return replace(
+            settings,
+            eventbrite_token=TOKEN,
+            eventbrite_api_url=addresses["eventbrite"],
+            airtable_token=TOKEN,
+            airtable_api_url=addresses["airtable"],
+            airtable_base_id=AIRTABLE_BASE,
+        )
     except (ValueError, KeyError, TypeError) as error:
-        raise BoxofficeError(
-            "The stand-in for Eventbrite did not start.", "`python -m sandbox` shows why."
-        ) from error
-    return replace(settings, eventbrite_token=TOKEN, eventbrite_api_url=address)
+        raise BoxofficeError("The stand-ins did not start.", "`python -m sandbox` shows why.") from error

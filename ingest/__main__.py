@@ -17,8 +17,9 @@ from boxoffice.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# Sheets first: they load while the stand-in for Eventbrite starts.
-SOURCES = ("sheets", "eventbrite")
+# Sheets first: they load while the stand-ins start.
+SOURCES = ("sheets", "eventbrite", "airtable")
+STOOD_IN = ("eventbrite", "airtable")
 
 
 def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = False) -> None:
@@ -27,7 +28,7 @@ def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = Fal
         for source in sources:
             with session.step(source) as step:
                 settings = session.settings
-                if source == "eventbrite":
+                if source in STOOD_IN:
                     try:
                         settings = ready()
                     except BoxofficeError as error:

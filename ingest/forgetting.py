@@ -6,7 +6,8 @@ An e-mail counts however its case and outer spaces are written.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -92,6 +93,32 @@ def _without_mentions(value: Any, forgotten: Forgotten) -> Any:
     return value
 
 
+# --- Airtable ------------------------------------------------------------------------------------------
+
+
+def blanked_record(each: dict[str, Any], forgotten: Forgotten) -> dict[str, Any]:
+    """An Airtable record without the people forgotten; itself when it names none.
+
+    Returns:
+        The same keys. Texts that name one of them are null, and so is all that is said of a collaborator who
+        is one of them. What other cells tell of that person, nobody knows.
+    """
+    if not any(forgotten.mentioned_in(text) for text in _texts(each)):
+        return each
+    return {key: _without_people(value, forgotten) for key, value in each.items()}
+
+
+def _without_people(value: Any, forgotten: Forgotten) -> Any:
+    if isinstance(value, dict):
+        email = value.get("email")
+        if isinstance(email, str) and any(forgotten.matches([email])):
+            return dict.fromkeys(value)
+        return {key: _without_people(each, forgotten) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_without_people(each, forgotten) for each in value]
+    return _without_mentions(value, forgotten)
+
+
 # --- sheets --------------------------------------------------------------------------------------------
 
 
@@ -164,7 +191,11 @@ def redact(settings: Settings, forgotten: Forgotten) -> int:
         for kind in MAIN_EMAIL:
             for table in (kind, f"{kind}_history"):
                 if ("bronze_eventbrite", table) in columns:
-                    changed += _redact_payloads(connection, kind, f"bronze_eventbrite.{table}", forgotten)
+                    name, email = f"bronze_eventbrite.{table}", MAIN_EMAIL[kind]
+                    changed += _redact_payloads(connection, name, partial(blanked, kind), email, forgotten)
+        if ("bronze_airtable", "records") in columns:
+            name = "bronze_airtable.records"
+            changed += _redact_payloads(connection, name, blanked_record, None, forgotten)
         for (schema, table), names in columns.items():
             if schema == "bronze_sheets" and "_record" in names:
                 changed += _redact_sheet(connection, table, names, forgotten)
@@ -196,10 +227,11 @@ def _is_done(connection: duckdb.DuckDBPyConnection, people: str) -> bool:
 
 
 def _text_columns(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], list[str]]:
-    """Table to its columns, in both bronze schemas; dlt's own tables hold nobody."""
+    """Table to its columns, in the bronze schemas; dlt's own tables hold nobody."""
     rows = connection.execute(
         "select schema_name, table_name, column_name from duckdb_columns()"
-        " where schema_name in ('bronze_eventbrite', 'bronze_sheets') and not starts_with(table_name, '_')"
+        " where schema_name in ('bronze_eventbrite', 'bronze_sheets', 'bronze_airtable')"
+        " and not starts_with(table_name, '_')"
         " order by all"
     ).fetchall()
     columns: dict[tuple[str, str], list[str]] = {}
@@ -209,10 +241,17 @@ def _text_columns(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str]
 
 
 def _redact_payloads(
-    connection: duckdb.DuckDBPyConnection, kind: str, table: str, forgotten: Forgotten
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    blank: Callable[[dict[str, Any], Forgotten], dict[str, Any]],
+    email: str | None,
+    forgotten: Forgotten,
 ) -> int:
+    """`email`: the JSON path of the e-mail of whom a row is about, if it is about anybody."""
     # Every e-mail once; then only the rows of those that match are taken apart.
-    tokens = f"list_append(regexp_extract_all(payload, $token), payload ->> '{MAIN_EMAIL[kind]}')"
+    tokens = "regexp_extract_all(payload, $token)"
+    if email is not None:
+        tokens = f"list_append({tokens}, payload ->> '{email}')"
     distinct = connection.execute(
         f"select distinct unnest({tokens}) from {table} where contains(payload, '@')", {"token": EMAIL}
     ).fetchall()
@@ -227,7 +266,7 @@ def _redact_payloads(
     fresh = []
     for key, held_hash, payload in rows:
         each = orjson.loads(payload)
-        whole = blanked(kind, each, forgotten)
+        whole = blank(each, forgotten)
         if whole is not each:
             fresh.append(
                 {

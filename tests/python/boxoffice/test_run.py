@@ -98,7 +98,7 @@ def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, 
     lines = ended.out.strip().splitlines()
     assert lines[0].startswith("Sandbox mode: ")
     assert lines[-1].startswith("Sandbox mode: ")
-    for step in ("sheets", "eventbrite", "build", "publish"):
+    for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
         assert sum(line.startswith(f"{step}: ") for line in lines) == 1
     assert "Open it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
     assert (clone.folder / "warehouse" / "sandbox").is_dir()
@@ -132,7 +132,7 @@ def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     document = clone.run("--json").document
     steps = {step["name"]: step for step in document["steps"]}
     assert document["exit_code"] == 0
-    assert (steps["sheets"]["changed"], steps["eventbrite"]["changed"]) == (0, 0)
+    assert [steps[source]["changed"] for source in ("sheets", "eventbrite", "airtable")] == [0, 0, 0]
     assert clone.marts() == before
 
 
@@ -208,13 +208,13 @@ def test_killed_after_any_step_the_next_run_ends_as_if_nothing_had_been(
     newcomer: tuple[Clone, Ended], tmp_path: Path
 ) -> None:
     clone = Clone(tmp_path / "killed")
-    for step in ("sheets", "eventbrite", "build", "publish"):
+    for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
         assert clone.python("-c", KILLED_AFTER, step, "run").code == -signal.SIGKILL
     assert clone.run().code == 0
     assert clone.marts() == newcomer[0].marts()
     with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
         runs = connection.execute("select status from ops.runs order by run_id").fetchall()
-    assert [status for (status,) in runs] == ["killed"] * 4 + ["ok"]
+    assert [status for (status,) in runs] == ["killed"] * 5 + ["ok"]
 
 
 def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command, tmp_path: Path) -> None:
@@ -224,7 +224,8 @@ def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command
     ended = command("-m", "boxoffice", "run", "--json")
     document = ended.document
     assert ended.code == document["exit_code"] == 1
-    assert [step["name"] for step in document["steps"]] == ["sheets", "eventbrite", "build", "publish"]
+    steps = [step["name"] for step in document["steps"]]
+    assert steps == ["sheets", "eventbrite", "airtable", "build", "publish"]
     assert any("venues.csv" in problem["problem"] for problem in document["problems"])
     assert (tmp_path / "data" / "marts.duckdb").is_file()
 

@@ -1,0 +1,328 @@
+"""Airtable's Web API over HTTP: pages, pacing, retries and the budget of calls. Knows nothing of bronze.
+
+The token travels in one header and nowhere else: not in addresses, not in errors, not in notes.
+"""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from boxoffice.errors import CallError, FailedCall
+from ingest.calls import Bearer, Call, failed, new_session, parsed
+
+PAGE_SIZE = 100
+# Airtable takes 5 calls a second for a base, whoever makes them.
+PER_SECOND = 4.5
+MOST_IN_A_SECOND = 5
+AFTER_TOO_MANY = 30.0  # seconds that Airtable asks for after a 429
+ATTEMPTS = 6
+# A listing whose iterator is lost is read again from page 1.
+RESTARTS = 3
+
+_CONSTANT = re.compile(r"[A-Z][A-Z_]{2,60}")
+_BACKOFF = wait_exponential_jitter(initial=1, max=60)
+
+
+class TokenRefused(CallError):
+    """Airtable does not know the token, or knows it no longer. Nothing more can be read."""
+
+
+class Withheld(CallError):
+    """403 or 404: this is not to be had with this token."""
+
+
+class Unavailable(CallError):
+    """Airtable did not give a usable answer, however often it was asked."""
+
+
+class NotAccepted(CallError):
+    """Airtable, or whoever answers in its place, does not take the request as it is."""
+
+
+class MonthSpent(CallError):
+    """The plan's calls of this month are used up. Waiting does not help."""
+
+
+class BudgetSpent(CallError):
+    """AIRTABLE_CALL_BUDGET allows no more calls in this run."""
+
+
+class _IteratorLost(Exception):
+    pass
+
+
+class _Again(Exception):
+    """Trouble that may pass: `wait` is how many seconds Airtable asked for, None when it did not say."""
+
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Page:
+    """records: as received. attempt: from 0; with a higher one the listing began again, and what came before
+    is void. asked_at: Airtable's own time when that listing began, UTC; None when it did not say."""
+
+    records: list[Any]
+    attempt: int
+    asked_at: datetime | None
+
+
+class Client:
+    """Reads one base.
+
+    Args:
+        url: `https://api.airtable.com`.
+        budget: most calls it makes, None for no limit.
+        attempts: how often a call is made before it has failed.
+        sleep: waits that many seconds.
+        clock: seconds since the epoch.
+        report: told, in a sentence, why a run waits.
+
+    Attributes:
+        calls: how many were made, those that failed included.
+        failures: the calls that failed for good; those that a retry made good are not there.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        base_id: str,
+        *,
+        budget: int | None = None,
+        attempts: int = ATTEMPTS,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
+        report: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self._url, self._token, self._base_id = url.rstrip("/"), token, base_id
+        self._budget, self._attempts = budget, attempts
+        self._sleep, self._clock, self._report = sleep, clock, report
+        self._authorize = Bearer(token)
+        self._session = new_session(self._url)
+        self._begun = 0.0
+        self._answered: deque[float] = deque(maxlen=MOST_IN_A_SECOND)
+        self._last: Call | None = None
+        self.calls = 0
+        self.failures: list[FailedCall] = []
+
+    def close(self) -> None:
+        self._session.close()
+
+    def tables(self) -> list[dict[str, Any]]:
+        """The base's tables with their fields.
+
+        Raises:
+            TokenRefused, Withheld, Unavailable, NotAccepted, MonthSpent, BudgetSpent: see there.
+        """
+        body, _ = self._get(f"meta/bases/{quote(self._base_id, safe='')}/tables", {}, "the base's tables")
+        tables = body.get("tables")
+        if not isinstance(tables, list):
+            raise self._failed(
+                Unavailable("Airtable's answer holds no list of tables.", "Check AIRTABLE_API_URL.")
+            )
+        return [each for each in tables if isinstance(each, dict) and isinstance(each.get("id"), str)]
+
+    def pages(self, table_id: str, name: str, *, changed_since: datetime | None = None) -> Iterator[Page]:
+        """The pages of a table's records, cells by field id. A record can come twice: the list may move.
+
+        Args:
+            name: what people call the table.
+            changed_since: UTC; only records that somebody edited after it.
+
+        Raises:
+            As `tables`.
+        """
+        query: dict[str, Any] = {"pageSize": PAGE_SIZE, "returnFieldsByFieldId": "true"}
+        if changed_since is not None:
+            moment = f"{changed_since:%Y-%m-%dT%H:%M:%S.000Z}"
+            query["filterByFormula"] = f"IS_AFTER(LAST_MODIFIED_TIME(),DATETIME_PARSE('{moment}'))"
+        for attempt in range(RESTARTS + 1):
+            try:
+                yield from self._listing(table_id, name, query, attempt)
+                return
+            except _IteratorLost:
+                continue
+        raise self._failed(
+            Unavailable(
+                f"Airtable lost its place in table {name} {RESTARTS + 1} times.",
+                "Run again later: what was loaded before stays.",
+            )
+        )
+
+    def _listing(self, table_id: str, name: str, query: dict[str, Any], attempt: int) -> Iterator[Page]:
+        path = f"{quote(self._base_id, safe='')}/{quote(table_id, safe='')}"
+        asked_at: datetime | None = None
+        offset: str | None = None
+        given: set[str] = set()
+        while True:
+            body, headers = self._get(
+                path, {**query, **({"offset": offset} if offset else {})}, f"table {name}"
+            )
+            records = body.get("records")
+            if not isinstance(records, list):
+                problem = f"Airtable's answer for table {name} has no list of records."
+                raise self._failed(Unavailable(problem, "Run again later."))
+            if not given:
+                asked_at = _date(headers.get("date"))
+            yield Page(records, attempt, asked_at)
+            offset = body.get("offset")
+            if not offset:
+                return
+            if offset in given:
+                raise self._failed(
+                    Unavailable(
+                        f"Airtable's listing of table {name} came round to a page already read.",
+                        "Run again later.",
+                    )
+                )
+            given.add(offset)
+
+    def _get(self, path: str, query: dict[str, Any], what: str) -> tuple[dict[str, Any], Any]:
+        retrying = Retrying(
+            stop=stop_after_attempt(self._attempts),
+            retry=retry_if_exception_type(_Again),
+            wait=self._wait,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, path, query, what)
+        except _Again as trouble:
+            problem = f"Airtable did not give {what} in {self._attempts} attempts: {trouble}."
+            raise self._failed(
+                Unavailable(problem, "What was loaded before stays. Run again later.")
+            ) from None
+        except BudgetSpent:
+            raise
+        except CallError as error:
+            self._failed(error)
+            raise
+
+    def _once(self, path: str, query: dict[str, Any], what: str) -> tuple[dict[str, Any], Any]:
+        self._take()
+        self._last = Call(f"{self._url}/v0/{path}", query)
+        try:
+            response = self._session.get(
+                self._last.url, params=query, auth=self._authorize, timeout=(10, 120), allow_redirects=False
+            )
+        except requests.RequestException as trouble:
+            # Its text can hold the address; its name is enough.
+            raise _Again(f"no connection ({type(trouble).__name__})") from None
+        finally:
+            self._answered.append(self._clock())
+        self._last.response = response
+        return self._judged(response, what), response.headers
+
+    def _take(self) -> None:
+        """Waits until one more call is polite: evenly spaced, and however long each is on its way, at most
+        five within any second that Airtable measures."""
+        if self._budget is not None and self.calls >= self._budget:
+            raise BudgetSpent(
+                f"AIRTABLE_CALL_BUDGET allows {self._budget:,} calls a run, and they are made.",
+                "Raise it, or leave it out.",
+            )
+        ready = self._begun + 1 / PER_SECOND
+        if len(self._answered) == MOST_IN_A_SECOND:
+            ready = max(ready, self._answered[0] + 1)
+        # A clock that was set back must not hold the run up.
+        wait = min(ready - self._clock(), 1.0)
+        if wait > 0:
+            self._sleep(wait)
+        self._begun = self._clock()
+        self.calls += 1
+
+    def _wait(self, state: RetryCallState) -> float:
+        trouble = state.outcome.exception() if state.outcome else None
+        if isinstance(trouble, _Again) and trouble.wait is not None:
+            self._report(f"Airtable asks to wait; going on in {trouble.wait:.0f} seconds.")
+            return trouble.wait
+        return _BACKOFF(state)
+
+    def _judged(self, response: requests.Response, what: str) -> dict[str, Any]:
+        """The body of a good answer; every other answer as the exception that says what to do about it."""
+        status = response.status_code
+        body = parsed(response.content)
+        if status == 200 and body is not None:
+            return body
+        error = _stated(body or {})
+        said = f"{status} {error}".strip()
+        if error == "PUBLIC_API_BILLING_LIMIT_EXCEEDED":
+            raise MonthSpent(
+                f"The Airtable plan's calls of this month are used up ({said}).",
+                "Waiting does not help: it answers again next month, or on a larger plan. A larger"
+                " SCHEDULE_MINUTES makes them last. What was loaded before stays.",
+            )
+        if error == "LIST_RECORDS_ITERATOR_NOT_AVAILABLE":
+            raise _IteratorLost
+        if status == 401:
+            raise TokenRefused(
+                f"AIRTABLE_TOKEN is refused by Airtable ({said}).",
+                "Make a personal access token at https://airtable.com/create/tokens and copy it whole.",
+            )
+        if status == 404:
+            raise Withheld(
+                f"Airtable does not know {what} of base {self._base_id} ({said}).",
+                "Check AIRTABLE_BASE_ID: it starts with app and stands in the base's address. Check"
+                " AIRTABLE_API_URL if you have set it.",
+            )
+        if status == 403:
+            raise Withheld(
+                f"AIRTABLE_TOKEN may not read {what} of base {self._base_id} ({said}).",
+                "Give the token the scopes data.records:read and schema.bases:read and access to that base,"
+                " or mend AIRTABLE_BASE_ID.",
+            )
+        after = response.headers.get("retry-after", "")
+        wait = float(after) if after.isdecimal() else None
+        if status == 429:
+            raise _Again(f"too many calls ({said})", max(AFTER_TOO_MANY, wait or 0.0))
+        if status >= 500 or status == 200:
+            raise _Again(f"answer {said}" if status != 200 else "the answer was no JSON", wait)
+        raise NotAccepted(
+            f"Airtable does not accept the request for {what} ({said}).", "Check AIRTABLE_API_URL."
+        )
+
+    def _failed(self, error: CallError) -> CallError:
+        """The error, with the last call, which is kept among the failures."""
+        assert self._last is not None
+        error.call = failed(error, self._last, self._token, datetime.fromtimestamp(self._clock(), UTC))
+        self.failures.append(error.call)
+        return error
+
+
+def _stated(body: dict[str, Any]) -> str:
+    """The error's constant, in whichever of Airtable's shapes; '' when there is none. Messages are free text
+    and are not repeated."""
+    found = body.get("error")
+    errors = body.get("errors")
+    if found is None and isinstance(errors, list) and errors:
+        found = errors[0]
+    if isinstance(found, dict):
+        found = found.get("type") or found.get("error")
+    return found if isinstance(found, str) and _CONSTANT.fullmatch(found) else ""
+
+
+def _date(header: str | None) -> datetime | None:
+    """An HTTP date as UTC without zone; None for what is none."""
+    try:
+        moment = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
