@@ -3,19 +3,26 @@
 What Airtable does not say is a setting (`Settings`), so that a client can be tried against either answer.
 """
 
+import asyncio
 import re
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from sandbox.bases import Base, Bases, Record, Table, identity, iso, value
+from sandbox.bases import Base, Bases, Record, Table, identity, iso, text, value
+from sandbox.faults import Fault, drop, guarded
+from sandbox.formula import BadFormula, BadValue, Formula, compiled
 from sandbox.store import Json, Store
 
 PREFIX = "/airtable"
@@ -28,9 +35,12 @@ OFFSET = re.compile(r"(itr[0-9A-Za-z]{14})/(rec[0-9A-Za-z]{14})")
 PARAMETER = re.compile(r"(\w+)(?:\[(\d*)\])?(?:\[(\w+)\])?")
 MOST_PER_PAGE = 100
 LONGEST_URL = 16_000
+LOG_LENGTH = 100_000
 HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1></body></html>"
-# Parameters of a listing; those of the second line also of a single record, and never in a POST's body.
+SHOWING = ("cellFormat", "returnFieldsByFieldId")
+PLACE = ("timeZone", "userLocale")  # in the query, even of a POST
 LISTING = (
+    *SHOWING,
     "pageSize",
     "maxRecords",
     "offset",
@@ -41,20 +51,93 @@ LISTING = (
     "recordMetadata",
     "includeDateDependencyMetadata",
 )
-SHOWING = ("cellFormat", "returnFieldsByFieldId")
-PLACE = ("timeZone", "userLocale")
+NUMBERS = ("number", "percent", "currency", "rating", "duration", "count", "autoNumber")
+TIMES = ("date", "dateTime", "createdTime", "lastModifiedTime")
+# What each fault does, and how many calls it hits when `times` is not given (None: every one).
+FAULTS: dict[str, tuple[str, int | None]] = {
+    "answer": (
+        "status, type, message and shape (object, type, text, list, html); or body (text or JSON); headers",
+        1,
+    ),
+    "server_error": ("500 SERVER_ERROR", 1),
+    "bad_gateway": ("502 with an HTML page", 1),
+    "unavailable": ("503 RETRIABLE_ERROR", 1),
+    "rate_limit": ("429 RATE_LIMIT_REACHED", 1),
+    "billing_limit": ("429 PUBLIC_API_BILLING_LIMIT_EXCEEDED", None),
+    "not_json": ("200 with an HTML page", 1),
+    "forbid": ("403 INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", None),
+    "revoke": ("401: the token is revoked; `after` says when", None),
+    "drop": ("close the connection, having done nothing", 1),
+    "apply_then_drop": ("do as asked, then close the connection without an answer", 1),
+    "cut": ("send half of the answer, then close the connection", 1),
+    "slow": ("wait `ms` milliseconds, then answer", 1),
+    "lost_iterator": ("422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE on calls with an offset", 1),
+    "half_page": ("a page holds half of its rows, and its offset is lost", 1),
+    "shift": ("`rows` by which pages after the first have moved: 1 skips one, -1 repeats one", None),
+    "apply": ("after the answer is made, make `changes` in the base", 1),
+}
+ERRORS = {
+    "server_error": (500, "SERVER_ERROR", "An unexpected error occurred"),
+    "unavailable": (503, "RETRIABLE_ERROR", "The server could not process your request in time"),
+    "billing_limit": (
+        429,
+        "PUBLIC_API_BILLING_LIMIT_EXCEEDED",
+        "The API billing plan limit of this workspace has been exceeded.",
+    ),
+}
+
+
+@dataclass
+class Settings:
+    """How the stand-in answers. What Airtable's pages leave open is marked."""
+
+    mode: str = "strict"  # after too many calls: strict locks out, lenient refuses the call, off lets pass
+    calls_a_second: int = 5  # of a base, whoever calls
+    calls_a_second_of_token: int = 50
+    lockout: float = 30  # seconds
+    lockout_restarts: bool = False  # open: whether a call during the lockout prolongs it
+    limit_shape: str = "list"  # open: the body of a 429, "object" in the documentation
+    retry_after: bool = False  # open: whether a 429 carries Retry-After
+    monthly_cap: int | None = None  # calls of the workspace in a month
+    failures_count: bool = True  # open: whether refused calls count to the cap
+    iterator_life: float = 300  # open: seconds between two pages
+    iterator_message: bool = True  # open: whether the refusal says more than its type
+    links_move_modified: bool = False  # open: whether a link set from the other table counts as a change
+    most_per_page: int = MOST_PER_PAGE
+
+    def set(self, wish: Json) -> None:
+        """Raises ValueError for a name or a type of value that is not here."""
+        known = {item.name for item in fields(self)}
+        for name, found in wish.items():
+            if name not in known:
+                raise ValueError(f"no such setting: {name}")
+            old = getattr(self, name)
+            if isinstance(found, str) != isinstance(old, str):
+                raise ValueError(f"{name} cannot be {found!r}")
+            setattr(self, name, found)
+        if self.mode not in ("strict", "lenient", "off"):
+            raise ValueError("mode is strict, lenient or off")
 
 
 class Refusal(Exception):
     """An answer that is an error. `shape`: object, type (no message), text, list or html."""
 
-    def __init__(self, status: int, kind: str = "", message: str = "", shape: str = "object") -> None:
+    def __init__(
+        self,
+        status: int,
+        kind: str = "",
+        message: str = "",
+        shape: str = "object",
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status, self.kind, self.message, self.shape = status, kind, message, shape
+        self.headers = headers
 
     def answer(self) -> Response:
         if self.shape == "html":
-            return Response(HTML % (self.status, self.status), self.status, media_type="text/html")
+            page = HTML % (self.status, self.status)
+            return Response(page, self.status, self.headers, media_type="text/html")
         error: Json = {"type": self.kind}
         if self.message and self.shape != "type":
             error["message"] = self.message
@@ -63,7 +146,7 @@ class Refusal(Exception):
             body = {"error": self.kind}
         elif self.shape == "list":
             body = {"errors": [{"error": self.kind, "message": self.message}]}
-        return Response(orjson.dumps(body), self.status, media_type="application/json")
+        return Response(orjson.dumps(body), self.status, self.headers, media_type="application/json")
 
 
 def no_route() -> Refusal:
@@ -87,13 +170,18 @@ def wrong_parameter() -> Refusal:
     )
 
 
+def lost_iterator(*, says_why: bool) -> Refusal:
+    kind, why = "LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "The iterator is not available. Start again."
+    return Refusal(422, kind, why, "object" if says_why else "type")
+
+
 def unknown_field(name: str) -> Refusal:
     return Refusal(422, "UNKNOWN_FIELD_NAME", f'Unknown field name: "{name}"')
 
 
 @dataclass
 class Call:
-    """One request. `parts` of its path after /v0, decoded one by one: a name may hold a slash."""
+    """One request. `parts` of its path, decoded one by one: a name may hold a slash."""
 
     method: str
     path: str
@@ -101,8 +189,90 @@ class Call:
     query: Json
     headers: dict[str, str]
     body: bytes
-    length: int
     entry: Json
+    struck: list[Fault] = field(default_factory=list)
+
+    @property
+    def base(self) -> str | None:
+        """The id of the base it is about."""
+        return next((part for part in self.parts if is_base(part)), None)
+
+    def fault(self, do: str) -> Fault | None:
+        return next((fault for fault in self.struck if fault.do == do), None)
+
+
+@dataclass
+class Iterator:
+    """A listing under way: its records in order as the first page found them."""
+
+    keys: list[str]
+    wish: Json
+    used: float
+    is_lost: bool = False
+
+
+class View:
+    """A record as a formula sees it."""
+
+    def __init__(self, base: Base, table: Table, record: Record, now: datetime) -> None:
+        self.base, self.table, self.record = base, table, record
+        self.id, self.now = record.id, now
+
+    @property
+    def created(self) -> datetime:
+        return datetime.fromtimestamp(self.record.created / 1000, UTC)
+
+    @property
+    def modified(self) -> datetime:
+        return datetime.fromtimestamp(self.record.modified / 1000, UTC)
+
+    def cell(self, name: str) -> Any:
+        item = self.table.field(name)
+        found = value(self.base, self.table, self.record, item) if item else None
+        if item is None or found is None:
+            return None
+        if isinstance(found, dict) and ("error" in found or "specialValue" in found):
+            raise BadValue
+        if item["type"] in TIMES:
+            moment = datetime.fromisoformat(found)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            return float(found)
+        return found if isinstance(found, bool) else text(self.base, self.table, self.record, item)
+
+
+class Limits:
+    """Who called when. Sliding seconds of each base and each token, and the calls of each month."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.calls: dict[str, deque[float]] = {}
+        self.locked_until: dict[str, float] = {}
+        self.months: Counter[str] = Counter()
+
+    def pass_or_refuse(self, now: float, who: str, most: int) -> None:
+        """Count one call of a base or a token. Raises Refusal when it is one too many."""
+        if self.settings.mode == "off":
+            return
+        calls = self.calls.setdefault(who, deque())
+        while calls and calls[0] <= now - 1:
+            calls.popleft()
+        is_locked = now < self.locked_until.get(who, 0)
+        if not is_locked and len(calls) < most:
+            calls.append(now)
+            return
+        if self.settings.mode == "strict" and (not is_locked or self.settings.lockout_restarts):
+            self.locked_until[who] = now + self.settings.lockout
+        raise self.refusal()
+
+    def refusal(self) -> Refusal:
+        return Refusal(
+            429,
+            "RATE_LIMIT_REACHED",
+            "Rate limit exceeded. Please try again later",
+            self.settings.limit_shape,
+            {"Retry-After": str(int(self.settings.lockout))} if self.settings.retry_after else None,
+        )
 
 
 def parameters(query_string: str) -> Json:
@@ -130,69 +300,146 @@ def as_json(found: Any) -> Response:
 
 
 class Airtable:
-    """Answers for the bases of one store."""
+    """Answers for the bases of one store; `control` is what steers it."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self.store, self.clock = store, clock
         self.bases = Bases(store)
+        self.settings = Settings()
+        self.limits = Limits(self.settings)
         self.tokens: dict[str, Json] = {TOKEN: {"scopes": list(SCOPES)}}
-        self.log: deque[Json] = deque(maxlen=100_000)
+        self.iterators: dict[str, Iterator] = {}
+        self.started = 0  # iterators so far
+        self.faults: list[Fault] = []
+        self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
+        self.control = Starlette(
+            routes=[
+                Route("/", guarded(self.tell_about)),
+                Route("/requests", guarded(self.tell_requests), methods=["GET", "DELETE"]),
+                Route("/faults", guarded(self.set_faults), methods=["GET", "POST", "DELETE"]),
+                Route("/settings", guarded(self.set_settings), methods=["GET", "POST"]),
+                Route("/changes", guarded(self.make_changes), methods=["POST"]),
+            ]
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         raw = scope["raw_path"].decode("latin-1").partition("?")[0].removeprefix(PREFIX)
         query_string = scope["query_string"].decode("latin-1")
         entry: Json = {"at": self.clock(), "method": scope["method"], "path": unquote(raw), "status": None}
         self.log.append(entry)
         began = time.perf_counter()
-        call = Call(
-            scope["method"],
-            unquote(raw),
-            [unquote(part) for part in raw.split("/")[1:]],
-            {},
-            {name.decode().lower(): item.decode("latin-1") for name, item in scope["headers"]},
-            await whole(receive),
-            len(raw) + len(query_string) + 1,
-            entry,
-        )
+        headers = {name.decode().lower(): item.decode("latin-1") for name, item in scope["headers"]}
+        parts = [unquote(part) for part in raw.split("/")[1:]]
+        call = Call(scope["method"], unquote(raw), parts, {}, headers, await whole(receive), entry)
+        if call.base:
+            entry["base"] = call.base
+        answer: Response | None = None
+        try:
+            call.query = entry["query"] = parameters(query_string)
+            if len(raw) + len(query_string) >= LONGEST_URL:
+                raise Refusal(414, shape="html")
+        except Refusal as refusal:
+            answer = refusal.answer()
+        call.struck = self.struck(call)
+        if call.struck:
+            entry["faults"] = [fault.do for fault in call.struck]
+        if slow := call.fault("slow"):
+            await asyncio.sleep(slow.more.get("ms", 1000) / 1000)
+        if call.fault("drop"):
+            await drop(send)
+            return
         self.store.refresh()
         self.bases.refresh()
         try:
-            call.query = entry["query"] = parameters(query_string)
-            answer = self.answer(call)
+            answer = answer or self.answer(call)
         except Refusal as refusal:
             answer = refusal.answer()
-        entry["status"] = answer.status_code
-        entry["millis"] = round((time.perf_counter() - began) * 1000, 1)
-        await answer(scope, receive, send)
+        if answer.status_code < 400 or self.settings.failures_count:
+            self.limits.months[self.month()] += 1
+        if apply := call.fault("apply"):
+            self.change(apply.more.get("changes", []))
+        entry["status"], entry["millis"] = answer.status_code, round((time.perf_counter() - began) * 1000, 1)
+        if not (call.fault("cut") or call.fault("apply_then_drop")):
+            await answer(scope, receive, send)
+            return
+        entry["status"] = None
+        if call.fault("cut"):
+            half = bytes(answer.body)[: len(answer.body) // 2]
+            start = {"type": "http.response.start", "status": answer.status_code}
+            await send({**start, "headers": answer.raw_headers})
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+        await drop(send)
 
-    # -- routes
+    def struck(self, call: Call) -> list[Fault]:
+        query = {name: found for name, found in wish_of(call).items() if isinstance(found, str)}
+        faults = [fault for fault in self.faults if fault.do != "lost_iterator" or "offset" in query]
+        return [fault for fault in faults if fault.strikes(call.method, call.path, query)]
+
+    def month(self) -> str:
+        return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y-%m")
+
+    # -- who may ask, and how often
 
     def answer(self, call: Call) -> Response:
         """Raises Refusal. Its checks are in Airtable's order: path, token, limits, base, table, the rest."""
+        is_record_call = True
         match (call.method, call.parts):
             case ("GET", ["v0", "meta", "whoami"]):
-                work = self.whoami
+                work, is_record_call = self.whoami, False
             case ("GET", ["v0", "meta", "bases"]):
-                work = self.list_bases
+                work, is_record_call = self.list_bases, False
             case ("GET", ["v0", "meta", "bases", base, "tables"]) if is_base(base):
-                work = self.schema
+                work, is_record_call = self.schema, False
             case ("GET", ["v0", base, _]) | ("POST", ["v0", base, _, "listRecords"]) if is_base(base):
                 work = self.listing
             case ("GET", ["v0", base, _, record]) if is_base(base) and RECORD_ID.fullmatch(record):
                 work = self.record
             case _:
                 raise no_route()
-        return work(call, self.token(call))
+        name, token = self.token(call)
+        now, most = self.clock(), self.settings
+        self.limits.pass_or_refuse(now, f"token {name}", most.calls_a_second_of_token)
+        if call.base:
+            self.limits.pass_or_refuse(now, call.base, most.calls_a_second)
+        cap = self.settings.monthly_cap
+        if is_record_call and cap is not None and self.limits.months[self.month()] >= cap:
+            raise Refusal(*ERRORS["billing_limit"])
+        for fault in call.struck:
+            if planned := self.planned(fault):
+                return planned
+        return work(call, token)
 
-    def token(self, call: Call) -> Json:
-        scheme, _, token = call.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+    def planned(self, fault: Fault) -> Response | None:
+        """The answer a fault gives in place of the API."""
+        more = fault.more
+        if fault.do in ERRORS:
+            return Refusal(*ERRORS[fault.do]).answer()
+        if fault.do == "rate_limit":
+            return self.limits.refusal().answer()
+        if fault.do == "lost_iterator":
+            return lost_iterator(says_why=self.settings.iterator_message).answer()
+        if fault.do == "forbid":
+            return not_yours().answer()
+        if fault.do in ("bad_gateway", "not_json"):
+            return Refusal(502 if fault.do == "bad_gateway" else 200, shape="html").answer()
+        if fault.do != "answer":
+            return None
+        status, body = int(more.get("status", 500)), more.get("body")
+        if isinstance(body, str):
+            return Response(body, status, more.get("headers"), media_type="text/html")
+        if body is not None:
+            return Response(orjson.dumps(body), status, more.get("headers"), media_type="application/json")
+        words = more.get("type", "SERVER_ERROR"), more.get("message", ""), more.get("shape", "object")
+        return Refusal(status, *words, more.get("headers")).answer()
+
+    def token(self, call: Call) -> tuple[str, Json]:
+        scheme, _, word = call.headers.get("authorization", "").partition(" ")
+        name = word.strip()
+        if scheme.lower() != "bearer" or not name:
             raise Refusal(401, "AUTHENTICATION_REQUIRED", "Authentication required")
-        if token.strip() not in self.tokens:
+        if name not in self.tokens or call.fault("revoke"):
             raise Refusal(401, "UNAUTHORIZED", "Invalid authentication token")
-        return self.tokens[token.strip()]
+        return name, self.tokens[name]
 
     def base(self, key: str, token: Json, scope: str) -> Base:
         base = self.bases.all().get(key)
@@ -200,11 +447,18 @@ class Airtable:
             raise not_yours()
         return base
 
+    def table(self, call: Call, token: Json) -> tuple[Base, Table]:
+        base = self.base(call.parts[1], token, "data.records:read")
+        table = base.table(call.parts[2])
+        if table is None:
+            raise not_yours()
+        return base, table
+
+    # -- metadata
+
     def whoami(self, call: Call, token: Json) -> Response:
-        found = {"id": USER["id"]}
-        if "user.email:read" in token["scopes"]:
-            found["email"] = USER["email"]
-        return as_json(found)
+        is_told = "user.email:read" in token["scopes"]
+        return as_json(USER if is_told else {"id": USER["id"]})
 
     def list_bases(self, call: Call, token: Json) -> Response:
         if "schema.bases:read" not in token["scopes"]:
@@ -221,68 +475,334 @@ class Airtable:
         has_visible = "visibleFieldIds" in call.query.get("include", [])
         return as_json({"tables": [table.wire(has_visible=has_visible) for table in base.tables]})
 
+    # -- records
+
     def record(self, call: Call, token: Json) -> Response:
         base, _ = self.table(call, token)
         if not set(call.query) <= {*SHOWING, *PLACE}:
             raise wrong_parameter()
+        check_format(call.query)
         found = base.record(call.parts[3])  # in whichever table it is
         if found is None:
             raise Refusal(404, "MODEL_ID_NOT_FOUND", "Record not found")
         return as_json(self.wire(base, *found, call.query, None))
 
-    def table(self, call: Call, token: Json) -> tuple[Base, Table]:
-        base = self.base(call.parts[1], token, "data.records:read")
-        table = base.table(call.parts[2])
-        if table is None:
-            raise not_yours()
-        return base, table
-
     def listing(self, call: Call, token: Json) -> Response:
         base, table = self.table(call, token)
-        wish = call.query
-        if call.method == "POST":
-            try:
-                wish = {**orjson.loads(call.body), **call.query}
-            except orjson.JSONDecodeError:
-                raise Refusal(400, "INVALID_REQUEST_BODY", "Could not parse request body") from None
-        if not set(wish) <= {*LISTING, *SHOWING, *PLACE}:
-            raise wrong_parameter()
-        size = whole_number(wish.get("pageSize", MOST_PER_PAGE))
-        if not 1 <= size <= MOST_PER_PAGE:
-            raise wrong_parameter()
-        keys = list(table.records)
-        begin = 0
-        if "offset" in wish:
-            begin = keys.index(wish["offset"].partition("/")[2]) + 1
-        page = keys[begin : begin + size]
-        shown = self.wanted(table, wish.get("fields"))
-        found: Json = {"records": [self.wire(base, table, table.records[key], wish, shown) for key in page]}
-        call.entry["rows"] = len(page)
-        if begin + size < len(keys):
-            found["offset"] = f"{identity('itr', table.id)}/{page[-1]}"
+        wish = self.checked(call)
+        size = min(whole_number(wish.get("pageSize", MOST_PER_PAGE)), self.settings.most_per_page)
+        shown = None if "fields" not in wish else [known(table, name) for name in wish["fields"]]
+        key, place, under_way = self.under_way(base, table, wish)
+        if place and (shift := call.fault("shift")):
+            place = max(0, place + int(shift.more.get("rows", 1)))
+        if half := call.fault("half_page"):
+            size, under_way.is_lost = max(1, size // 2), True
+        rows: list[Json] = []
+        keys = under_way.keys
+        while place < len(keys) and len(rows) < size:
+            if keys[place] in table.records:
+                rows.append(self.wire(base, table, table.records[keys[place]], wish, shown))
+            place += 1
+        found: Json = {"records": rows}
+        if place < len(keys) or half:
+            self.iterators[key] = under_way
+            found["offset"] = f"{key}/{keys[place - 1]}"
+        call.entry["rows"] = len(rows)
         return as_json(found)
 
-    # -- records on the wire
+    def checked(self, call: Call) -> Json:
+        """The parameters of a listing. Raises Refusal for what the table need not be asked about."""
+        wish = wish_of(call)
+        if call.method == "POST":
+            if not call.headers.get("content-type", "").startswith("application/json"):
+                raise Refusal(422, "INVALID_REQUEST_BODY", "Could not parse request body")
+            try:
+                body = orjson.loads(call.body or b"{}")
+            except orjson.JSONDecodeError:
+                raise Refusal(400, "INVALID_REQUEST_BODY", "Could not parse request body") from None
+            if not isinstance(body, dict) or not set(body) <= set(LISTING):
+                raise wrong_parameter()
+        elif not set(wish) <= {*LISTING, *PLACE}:
+            raise wrong_parameter()
+        check_format(wish)
+        for name in ("fields", "sort", "recordMetadata"):
+            if not isinstance(wish.get(name, []), list):
+                raise wrong_parameter()
+        for row in wish.get("sort", []):
+            is_row = isinstance(row, dict) and "field" in row and set(row) <= {"field", "direction"}
+            if not is_row or row.get("direction", "asc") not in ("asc", "desc"):
+                raise wrong_parameter()
+        if not set(wish.get("recordMetadata", [])) <= {"commentCount"}:
+            raise wrong_parameter()
+        if not 1 <= whole_number(wish.get("pageSize", 1)) <= MOST_PER_PAGE:
+            raise wrong_parameter()
+        if whole_number(wish.get("maxRecords", 1)) < 1:
+            raise wrong_parameter()
+        return wish
 
-    def wanted(self, table: Table, names: list[str] | None) -> list[Json] | None:
-        if names is None:
-            return None
-        found = []
-        for name in names:
-            item = table.field(name)
-            if item is None:
-                raise unknown_field(name)
-            found.append(item)
-        return found
+    def under_way(self, base: Base, table: Table, wish: Json) -> tuple[str, int, Iterator]:
+        """The iterator of this listing, and the place in it where the page begins."""
+        rest = {name: found for name, found in wish.items() if name != "offset"} | {"table": table.id}
+        now, says_why = self.clock(), self.settings.iterator_message
+        if "offset" not in wish:
+            life = self.settings.iterator_life
+            self.iterators = {name: one for name, one in self.iterators.items() if now - one.used <= life}
+            self.started += 1
+            keys = self.in_order(base, table, wish)
+            # With the clock in it: after a restart no old cursor fits by chance.
+            return identity("itr", table.id, self.started, time.time()), 0, Iterator(keys, rest, now)
+        match = OFFSET.fullmatch(str(wish["offset"]))
+        if match is None:
+            raise Refusal(422, "INVALID_OFFSET_VALUE", "The value of offset is invalid")
+        key, record = match.groups()
+        found = self.iterators.get(key)
+        if found is None or found.is_lost or now - found.used > self.settings.iterator_life:
+            raise lost_iterator(says_why=says_why)
+        if found.wish != rest or record not in found.keys:
+            raise Refusal(422, "INVALID_OFFSET_VALUE", "The value of offset is invalid")
+        found.used = now
+        return key, found.keys.index(record) + 1, found
+
+    def in_order(self, base: Base, table: Table, wish: Json) -> list[str]:
+        """The ids that a listing gives, over all its pages."""
+        rows, order = list(table.records.values()), wish.get("sort")
+        filters = [wish["filterByFormula"]] if wish.get("filterByFormula") else []
+        if "view" in wish:
+            view = table.view(str(wish["view"]))
+            if view is None:
+                by = "ID" if str(wish["view"]).startswith("viw") else "NAME"
+                raise Refusal(422, f"VIEW_{by}_NOT_FOUND", f"View {wish['view']} not found")
+            order = order or view.get("_sort")
+            filters += [view["_filter"]] if "_filter" in view else []
+        now = datetime.fromtimestamp(self.clock(), UTC)
+        for words in filters:
+            formula = self.formula(table, words)
+            rows = [row for row in rows if formula.keeps(View(base, table, row, now))]
+        for one in reversed(order or []):
+            item = known(table, one["field"])
+            rows.sort(key=sorting(base, table, item), reverse=one.get("direction") == "desc")
+        keys = [row.id for row in rows]
+        return keys[: whole_number(wish["maxRecords"])] if "maxRecords" in wish else keys
+
+    def formula(self, table: Table, words: Any) -> Formula:
+        try:
+            formula = compiled(str(words))
+        except BadFormula as error:
+            raise bad_formula(str(error)) from None
+        unknown = [name.lower() for name in formula.fields if table.field(name) is None]
+        if unknown:
+            raise bad_formula(f"Unknown field names: {', '.join(unknown)}")
+        return formula
 
     def wire(self, base: Base, table: Table, record: Record, wish: Json, shown: list[Json] | None) -> Json:
         name = "id" if is_true(wish.get("returnFieldsByFieldId")) else "name"
-        cells = {}
+        cells: Json = {}
         for item in table.fields if shown is None else shown:
             cell = value(base, table, record, item)
-            if cell is not None:
-                cells[item[name]] = cell
-        return {"id": record.id, "createdTime": iso(record.created), "fields": cells}
+            if cell is None:
+                continue
+            if wish.get("cellFormat") == "string":
+                cell = text(base, table, record, item)
+            elif item["type"] == "multipleRecordLinks" and is_true(wish.get("includeDateDependencyMetadata")):
+                cell = [{"id": key} for key in cell]
+            cells[item[name]] = cell
+        found: Json = {"id": record.id, "createdTime": iso(record.created), "fields": cells}
+        return found | ({"commentCount": 0} if wish.get("recordMetadata") else {})
+
+    # -- what tests and people steer it with
+
+    def tell_about(self, request: Request, wish: Json) -> Json:
+        self.bases.refresh()
+        return {
+            "bases": {
+                base.id: {table.name: len(table.records) for table in base.tables}
+                for base in self.bases.all().values()
+            },
+            "calls_by_month": dict(self.limits.months),
+            "settings": asdict(self.settings),
+            "faults": {name: told for name, (told, _) in FAULTS.items()},
+        }
+
+    def tell_requests(self, request: Request, wish: Json) -> Json:
+        """Every call, and `peak`: the most calls to one base within any second of the stand-in's clock."""
+        found = list(self.log)
+        if request.method == "DELETE":
+            self.log.clear()
+        return {"count": len(found), "peak": peak(found), "requests": found}
+
+    def set_faults(self, request: Request, wish: Any) -> Json:
+        if request.method == "POST":
+            self.faults += [Fault.of(one, FAULTS) for one in (wish if isinstance(wish, list) else [wish])]
+        if request.method == "DELETE":
+            self.faults.clear()
+        return {"faults": [fault.as_json() for fault in self.faults]}
+
+    def set_settings(self, request: Request, wish: Json) -> Json:
+        """`tokens` by name: {"scopes": [...]} and, if not all, {"bases": [ids]}. Limits start anew."""
+        if request.method == "POST":
+            tokens = wish.pop("tokens", self.tokens)
+            if not all("scopes" in token for token in tokens.values()):
+                raise ValueError("a token has scopes")
+            self.settings.set(wish)
+            self.tokens, self.limits = tokens, Limits(self.settings)
+        return {**asdict(self.settings), "tokens": len(self.tokens)}
+
+    def make_changes(self, request: Request, wish: Any) -> Json:
+        self.store.refresh()
+        self.bases.refresh()
+        return {"changed": self.change(wish if isinstance(wish, list) else [wish])}
+
+    def change(self, changes: list[Json]) -> list[Any]:
+        """What people do in the base while a client reads it. Tables and fields by name or id.
+
+        Raises KeyError or ValueError with a sentence. Gives what was made: the id of a record or field.
+        """
+        return [self._change(dict(change)) for change in changes]
+
+    def _change(self, change: Json) -> Any:
+        do = change.pop("do", None)
+        if do == "lose_iterators":
+            for iterator in self.iterators.values():
+                iterator.is_lost = True
+            return None
+        bases = self.bases.all()
+        base = bases[change["base"]] if "base" in change else next(iter(bases.values()))
+        table = base.table(change["table"])
+        if table is None:
+            raise KeyError(f"no such table: {change['table']}")
+        moment = int(self.clock() * 1000)
+        if do in ("create", "edit"):
+            cells = {self.item(table, name)["id"]: cell for name, cell in change["fields"].items()}
+            if do == "create":
+                return self.bases.create(base, table, cells, moment).id
+            record = table.records[change["record"]]
+            moves_linked = self.settings.links_move_modified
+            self.bases.write(base, table, record, cells, moment, moves_linked=moves_linked)
+        elif do == "delete":
+            self.bases.delete(base, table, change["record"])
+        elif do == "rename_table":
+            table.name = change["name"]
+        elif do == "add_field":
+            item = {"id": identity("fld", table.id, change["name"], moment), "name": change["name"]}
+            item |= {"type": change["type"]}
+            item |= {"options": change["options"]} if "options" in change else {}
+            table.fields.append(item)
+            self.bases.keep_schema(base)
+            return item["id"]
+        elif do in ("rename_field", "change_type", "delete_field", "delete_option"):
+            self.change_field(table, self.item(table, change["field"]), do, change)
+        else:
+            raise ValueError(f"no such change: {do}")
+        self.bases.keep_schema(base)
+        return change.get("record")
+
+    def change_field(self, table: Table, item: Json, do: str, change: Json) -> None:
+        if do == "rename_field":
+            item["name"] = change["name"]
+        elif do == "delete_field":
+            if item["id"] == table.primary:
+                raise ValueError("the primary field cannot be deleted")
+            table.fields.remove(item)
+            self.bases.convert(table, item["id"], lambda cell: None)
+        elif do == "delete_option":
+            left = [one for one in item["options"]["choices"] if one["name"] != change["option"]]
+            item["options"]["choices"] = left
+            gone = change["option"]
+            self.bases.convert(table, item["id"], lambda cell: without(cell, gone))
+        else:
+            item["type"] = change["type"]
+            item.pop("options", None)
+            if "options" in change:
+                item["options"] = change["options"]
+            self.bases.convert(table, item["id"], lambda cell: converted(cell, change["type"]))
+
+    @staticmethod
+    def item(table: Table, name: str) -> Json:
+        found = table.field(name)
+        if found is None:
+            raise KeyError(f"no such field: {name}")
+        return found
+
+
+def wish_of(call: Call) -> Json:
+    """The parameters of a call; of a POST those in its body, and from its query what belongs there."""
+    if call.method != "POST":
+        return call.query
+    try:
+        body = orjson.loads(call.body)
+    except orjson.JSONDecodeError:
+        body = None
+    place = {name: found for name, found in call.query.items() if name in PLACE}
+    return {**body, **place} if isinstance(body, dict) else place
+
+
+def check_format(wish: Json) -> None:
+    is_text = wish.get("cellFormat", "json") == "string"
+    if wish.get("cellFormat", "json") not in ("json", "string") or (is_text and not set(PLACE) <= set(wish)):
+        raise wrong_parameter()
+
+
+def known(table: Table, name: Any) -> Json:
+    item = table.field(str(name))
+    if item is None:
+        raise unknown_field(str(name))
+    return item
+
+
+def bad_formula(why: str) -> Refusal:
+    begin = "The formula for filtering records is invalid:"
+    return Refusal(422, "INVALID_FILTER_BY_FORMULA", f"{begin} {why}")
+
+
+def sorting(base: Base, table: Table, item: Json) -> Callable[[Record], Any]:
+    """Empty cells first; numbers by size, options in their order, all else as text."""
+    options = [one["name"] for one in item.get("options", {}).get("choices", [])]
+
+    def key(record: Record) -> Any:
+        found = value(base, table, record, item)
+        if found is None:
+            return (0, 0, "")
+        if item["type"] == "singleSelect":
+            return (1, options.index(found) if found in options else len(options), "")
+        if isinstance(found, int | float):
+            return (1, found, "")
+        return (1, 0, text(base, table, record, item).casefold())
+
+    return key
+
+
+def peak(calls: list[Json]) -> int:
+    """The most calls to one base within any second."""
+    most = 0
+    windows: dict[str, deque[float]] = {}
+    for call in calls:
+        if "base" in call:
+            window = windows.setdefault(call["base"], deque())
+            window.append(call["at"])
+            while window[0] <= call["at"] - 1:
+                window.popleft()
+            most = max(most, len(window))
+    return most
+
+
+def without(cell: Any, option: str) -> Any:
+    if isinstance(cell, list):
+        return [one for one in cell if one != option]
+    return None if cell == option else cell
+
+
+def converted(cell: Any, kind: str) -> Any:
+    """A cell after its field changed its type: kept where that makes sense, else empty."""
+    if kind in NUMBERS:
+        try:
+            return float(cell)
+        except (TypeError, ValueError):
+            return None
+    if kind == "checkbox":
+        return True
+    if isinstance(cell, list | dict):
+        return None
+    return str(cell)
 
 
 def is_base(word: str) -> bool:

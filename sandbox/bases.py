@@ -6,7 +6,7 @@ through, record by record; what another process writes to the same file is notic
 
 import hashlib
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +16,6 @@ import orjson
 from sandbox.store import Json, Store
 
 ALPHABET = string.digits + string.ascii_letters
-# Nobody writes them; the stand-in works the first group out, a formula's or rollup's value is given.
-COUNTED = ("count", "multipleLookupValues", "autoNumber", "createdTime", "lastModifiedTime")
-COMPUTED = (*COUNTED, "formula", "rollup", "createdBy", "lastModifiedBy", "button", "aiText")
 
 SCHEMA = """
 create table if not exists airtable_bases (id text primary key, number integer not null, body blob not null);
@@ -72,7 +69,6 @@ class Table:
     inside."""
 
     id: str
-    base_id: str
     name: str
     fields: list[Json]
     views: list[Json]
@@ -126,18 +122,15 @@ class Bases:
         self.store, self.db = store, store.db
         self.db.executescript(SCHEMA)
         self._bases: dict[str, Base] | None = None
-        self._version: int | None = None
+        self._version: tuple[int, int] | None = None
 
     # -- reading
 
     def refresh(self) -> None:
         """Forget what another process has changed in the file, or a snapshot has put back."""
-        version = self.db.execute("pragma data_version").fetchone()[0]
+        version = (self.db.execute("pragma data_version").fetchone()[0], self.store.restored)
         if version != self._version:
             self._version, self._bases = version, None
-
-    def forget(self) -> None:
-        self._bases = None
 
     def all(self) -> dict[str, Base]:
         if self._bases is None:
@@ -151,7 +144,7 @@ class Bases:
                 "select id, last_record, body from airtable_tables where base_id = ? order by number", (key,)
             ).fetchall()
             for table_id, last_record, text in tables:
-                table = Table(id=table_id, base_id=key, last_record=last_record, **orjson.loads(text))
+                table = Table(id=table_id, last_record=last_record, **orjson.loads(text))
                 rows = self.db.execute(
                     "select id, number, created, modified, cells from airtable_records where table_id = ? "
                     "order by number",
@@ -177,7 +170,7 @@ class Bases:
                     (base.id, number, orjson.dumps({"name": base.name, "permission": base.permission})),
                 )
                 for place, table in enumerate(base.tables):
-                    self._keep_table(table, place)
+                    self._keep_table(base, table, place)
                     self._keep(table, table.records.values())
             self.db.execute("commit")
         except BaseException:
@@ -187,9 +180,91 @@ class Bases:
 
     def keep_schema(self, base: Base) -> None:
         for place, table in enumerate(base.tables):
-            self._keep_table(table, place)
+            self._keep_table(base, table, place)
 
-    def _keep_table(self, table: Table, place: int) -> None:
+    def create(self, base: Base, table: Table, cells: Json, moment: int) -> Record:
+        """A new record; `cells` by field id, as for `write`."""
+        table.last_record += 1
+        key = identity("rec", table.id, table.last_record)
+        record = table.records[key] = Record(key, table.last_record, moment, moment, {})
+        self.db.execute(
+            "update airtable_tables set last_record = ? where id = ?", (table.last_record, table.id)
+        )
+        self.write(base, table, record, cells, moment)
+        return record
+
+    def write(
+        self,
+        base: Base,
+        table: Table,
+        record: Record,
+        cells: Json,
+        moment: int,
+        *,
+        moves_linked: bool = False,
+    ) -> None:
+        """Set cells by field id; what is empty goes away. The other side of a link follows.
+
+        Nothing is validated here. `moves_linked`: the linked records count as modified too.
+        """
+        touched = [(table, record)]
+        for key, cell in cells.items():
+            item = table.field(key)
+            if item and item["type"] == "multipleRecordLinks":
+                touched += self._link(base, record, item["options"], record.cells.get(key, []), cell or [])
+            if is_empty(cell):
+                record.cells.pop(key, None)
+            else:
+                record.cells[key] = cell
+        for place, (owner, changed) in enumerate(touched):
+            if not place or moves_linked:
+                changed.modified = moment
+            self._keep(owner, [changed])
+
+    @staticmethod
+    def _link(
+        base: Base, record: Record, options: Json, old: list[str], new: list[str]
+    ) -> list[tuple[Table, Record]]:
+        """Make the inverse field say the same. Returns the records it changed."""
+        inverse, other = options.get("inverseLinkFieldId"), base.table(options["linkedTableId"])
+        touched = []
+        for key in {*old} ^ {*new}:
+            linked = other.records.get(key) if other and inverse else None
+            if other and linked and inverse:
+                others = [one for one in linked.cells.pop(inverse, []) if one != record.id]
+                if key in new:
+                    others.append(record.id)
+                if others:
+                    linked.cells[inverse] = others
+                touched.append((other, linked))
+        return touched
+
+    def delete(self, base: Base, table: Table, key: str) -> None:
+        """The record goes, and out of every cell that links to it. Raises KeyError when it is not there."""
+        del table.records[key]
+        self.db.execute("delete from airtable_records where id = ?", (key,))
+        for other in base.tables:
+            for item in other.fields:
+                if item["type"] != "multipleRecordLinks" or item["options"]["linkedTableId"] != table.id:
+                    continue
+                for record in other.records.values():
+                    links = record.cells.get(item["id"], [])
+                    if key in links:
+                        links.remove(key)
+                        if not links:
+                            del record.cells[item["id"]]
+                        self._keep(other, [record])
+
+    def convert(self, table: Table, key: str, kept: Callable[[Any], Any]) -> None:
+        """Put what `kept` makes of each cell of a field; nobody's modified time moves."""
+        for record in table.records.values():
+            if key in record.cells:
+                cell = kept(record.cells.pop(key))
+                if not is_empty(cell):
+                    record.cells[key] = cell
+        self._keep(table, table.records.values())
+
+    def _keep_table(self, base: Base, table: Table, place: int) -> None:
         body = {
             "name": table.name,
             "fields": table.fields,
@@ -199,7 +274,7 @@ class Bases:
         }
         self.db.execute(
             "insert or replace into airtable_tables values (?, ?, ?, ?, ?)",
-            (table.id, table.base_id, place, table.last_record, orjson.dumps(body)),
+            (table.id, base.id, place, table.last_record, orjson.dumps(body)),
         )
 
     def _keep(self, table: Table, records: Iterable[Record]) -> None:

@@ -346,6 +346,7 @@ class Control:
                 Route("/objects", guarded(self.objects), methods=["POST", "DELETE"]),
                 Route("/objects/{kind}/{id:path}", guarded(self.object), methods=["GET", "POST"]),
                 Route("/evolve", guarded(self.evolve), methods=["POST"]),
+                Route("/snapshots/{name}", guarded(self.snapshot), methods=["PUT", "POST"]),
                 Route("/truth", guarded(self.truth)),
             ]
         )
@@ -432,6 +433,15 @@ class Control:
     def evolve(self, request: Request, wish: Json) -> Json:
         return evolve_store(self.store, days=int(wish.get("days", 1)), seed=wish.get("seed"))
 
+    def snapshot(self, request: Request, wish: Json) -> Json:
+        """PUT keeps everything as it is now under a name, POST puts it back."""
+        name = request.path_params["name"]
+        if request.method == "PUT":
+            self.store.snapshot(name)
+        else:
+            self.store.restore(name)
+        return {"snapshot": name}
+
     def truth(self, request: Request, wish: Json) -> Json:
         text = request.query_params.get("as_of")
         as_of = datetime.fromisoformat(text) if text else self.clock.now()
@@ -446,6 +456,7 @@ def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
     google = Google(store, clock)
     control = Starlette(
         routes=[
+            Mount("/control/airtable", airtable.control),
             Mount("/control/google", google.control),
             Mount("/control", Control(store, clock, api, gate).app),
         ]

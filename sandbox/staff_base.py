@@ -106,7 +106,7 @@ def table(name: str, described: str | None, *columns: tuple[str, str, Json | Non
         found.append(item)
     ids = [item["id"] for item in found]
     grid: Json = {"id": identity("viw", name), "name": "Grid view", "type": "grid", "visibleFieldIds": ids}
-    return Table(table_id(name), BASE_ID, name, found, [grid], ids[0], described)
+    return Table(table_id(name), name, found, [grid], ids[0], described)
 
 
 def tables(channels: list[str]) -> dict[str, Table]:

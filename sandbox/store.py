@@ -156,9 +156,27 @@ class Store:
         self._views: dict[str, Any] = {}
         self._next_due: float | None = None
         self._look_ahead()
+        self._snapshots: dict[str, sqlite3.Connection] = {}
+        self.restored = 0  # how often a snapshot was put back
 
     def close(self) -> None:
+        for kept in self._snapshots.values():
+            kept.close()
         self.db.close()
+
+    def snapshot(self, name: str) -> None:
+        """Keep everything as it is now, in memory."""
+        kept = self._snapshots.setdefault(name, sqlite3.connect(":memory:", check_same_thread=False))
+        self.db.backup(kept)
+
+    def restore(self, name: str) -> None:
+        """Put a snapshot back. Raises KeyError when there is none of that name."""
+        if name not in self._snapshots:
+            raise KeyError(f"no such snapshot: {name}")
+        self._snapshots[name].backup(self.db)
+        self.restored += 1
+        self._own_changes += 1
+        self._look_ahead()
 
     # -- remembering
 
