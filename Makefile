@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run bronze silver gold status doctor docs sandbox bench test test-all lint lock clean
+.PHONY: help run bronze silver gold status doctor docs sandbox bench test test-all soak lint lock clean
 
 # One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
 VENV := .venv
@@ -46,6 +46,9 @@ test: $(VENV)/dev ## Every check of a change, in under 8 minutes
 
 test-all: $(VENV)/dev ## What takes longer than `make test` allows
 	$(PYTHON) -m pytest -m slow
+
+soak: $(VENV)/dev ## Kill hundreds of runs at random moments and compare with a twin (hours)
+	@$(PYTHON) -m tests.soak
 
 lint: $(VENV)/dev ## Style and types: ruff, sqlfluff, mypy
 	$(VENV)/bin/ruff check .
