@@ -125,6 +125,10 @@ def process_environment(folder: Path, overrides: dict[str, str] | None = None) -
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     # Empty counts as unset, and keeps a developer's .env out.
     blanks = dict.fromkeys(
-        ("EVENTBRITE_TOKEN", "EVENTBRITE_ORGANIZATION_ID", "SHEETS_TIMEZONE", "MAPPINGS_DIR"), ""
+        (
+            *("EVENTBRITE_TOKEN", "EVENTBRITE_ORGANIZATION_ID", "AIRTABLE_TOKEN", "AIRTABLE_BASE_ID"),
+            *("SHEETS_TIMEZONE", "MAPPINGS_DIR"),
+        ),
+        "",
     )
     return {**inherited, **blanks, **environment(folder), **(overrides or {})}
