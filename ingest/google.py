@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import gspread
@@ -78,6 +78,13 @@ def folded(title: str) -> str:
     return re.sub(r"[\s_]+", "_", title.strip().lower())
 
 
+class Tab(NamedTuple):
+    """A tab, or what google_tabs.csv calls it, and its rows as CSV."""
+
+    title: str
+    path: Path
+
+
 class Workbook:
     """The workbook of SHEETS_URL, read once.
 
@@ -115,8 +122,8 @@ class Workbook:
         """It is read as anybody with the link may, not by a service account."""
         return self._settings.google_credentials is None
 
-    def read(self) -> dict[str, list[Path]]:
-        """Sheet to the files of the tabs that are called so: none of one that is among the problems.
+    def read(self) -> dict[str, list[Tab]]:
+        """Sheet to the tabs that are called so: none of one that is among the problems.
 
         Raises:
             BoxofficeError: nothing can be read; the message says what to do.
@@ -129,9 +136,9 @@ class Workbook:
 
     # -- shared by link
 
-    def _exported(self) -> dict[str, list[Path]]:
+    def _exported(self) -> dict[str, list[Tab]]:
         gids = self._gids()
-        files: dict[str, list[Path]] = {}
+        files: dict[str, list[Tab]] = {}
         with new_session(self._url) as session:
             session.headers["Accept"] = "text/csv"
             for done, (sheet, gid) in enumerate(gids):
@@ -143,7 +150,7 @@ class Workbook:
                     self._keep(error)
                     self.problems.append(error)
                     continue
-                found.append(self._written(sheet, len(found), rows))
+                found.append(Tab(sheet, self._written(sheet, len(found), rows)))
         return files
 
     def _gids(self) -> list[tuple[str, str]]:
@@ -214,7 +221,7 @@ class Workbook:
 
     # -- by a service account
 
-    def _asked(self) -> dict[str, list[Path]]:
+    def _asked(self) -> dict[str, list[Tab]]:
         account = self._account()
         token = self._retried(lambda: self._token(account))
         with new_session(self._settings.google_api_url) as session:
@@ -230,7 +237,7 @@ class Workbook:
             f"Tabs of the workbook were renamed while it was read; {STAYS}", "Run again when that is done."
         )
 
-    def _tabs(self, api: "_Api", account: Credentials) -> dict[str, list[Path]]:
+    def _tabs(self, api: "_Api", account: Credentials) -> dict[str, list[Tab]]:
         self._progress("reading the workbook", 0, None)
         fields: dict[str, Any] = {"fields": "sheets.properties(sheetId,title,gridProperties)"}
         listing = self._retried(
@@ -248,10 +255,10 @@ class Workbook:
         )
         if len(answer.get("valueRanges", [])) != len(wanted):
             raise Unavailable("Google did not give all the tabs that were asked for.", "Run again later.")
-        files: dict[str, list[Path]] = {}
+        files: dict[str, list[Tab]] = {}
         for title, found in zip(wanted, answer["valueRanges"], strict=True):
             held = files.setdefault(folded(title), [])
-            held.append(self._written(folded(title), len(held), found.get("values", [])))
+            held.append(Tab(title, self._written(folded(title), len(held), found.get("values", []))))
         return files
 
     def _account(self) -> Credentials:

@@ -249,17 +249,21 @@ def _note(reading: "_Reading", result: SourceResult) -> None:
 class _File:
     """Where a sheet is read from.
 
-    name: of the file, or the tab; in `_file` and the ledger. is_tab: its records are the rows of a tab, and
-    their numbers what `_line` counts.
+    name: in `_file` and the ledger: of the file, or the sheet. tab: the title of the tab that `path` holds,
+    None of a file; its records are the tab's rows, and their numbers what `_line` counts.
     """
 
     sheet: str
     path: Path
     name: str
-    is_tab: bool = False
+    tab: str | None = None
+
+    @property
+    def is_tab(self) -> bool:
+        return self.tab is not None
 
     def __str__(self) -> str:
-        return f"The tab {self.name}" if self.is_tab else str(self.path)
+        return f"The tab {self.tab}" if self.is_tab else str(self.path)
 
     def place(self, number: int) -> str:
         return f"{self}, {'row' if self.is_tab else 'line'} {number}"
@@ -326,7 +330,7 @@ def _tabs_in_use(settings: Settings, book: google.Workbook, result: SourceResult
         result.requests, result.failures = book.requests, book.failures
     result.problems += book.problems
     by_sheet = {
-        sheet: [_File(sheet, path, sheet, is_tab=True) for path in paths] for sheet, paths in found.items()
+        sheet: [_File(sheet, tab.path, sheet, tab.title) for tab in tabs] for sheet, tabs in found.items()
     }
     if book.others:
         result.notes.append(f"Not a sheet, so not read: {', '.join(book.others)}.")
@@ -377,7 +381,7 @@ def _one_each(
             elif group:
                 result.problems.append(
                     BoxofficeError(
-                        f"{' and '.join(file.name for file in group)} are both the sheet {sheet}; "
+                        f"{' and '.join(file.tab or file.name for file in group)} are both the sheet {sheet}; "
                         "neither was loaded.",
                         f"Keep one of them in {place}.",
                     )

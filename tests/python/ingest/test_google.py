@@ -317,7 +317,7 @@ def test_two_tabs_of_one_sheet_are_refused(private: Book) -> None:
     private.edit(tabs={"Artists": rows_of("artists", ["9"])})
     problems = [str(problem) for problem in private.load().problems]
     assert problems == [
-        "artists and artists are both the sheet artists; neither was loaded. "
+        "artists and Artists are both the sheet artists; neither was loaded. "
         "Keep one of them in the workbook."
     ]
     assert private.artists() == []
@@ -420,8 +420,8 @@ def test_a_workbook_that_is_not_there_is_named(book: Book) -> None:
 def test_a_workbook_that_is_not_shared_names_the_account(private: Book) -> None:
     private.edit(is_public=False, shared_with=[])
     assert private.trouble() == (
-        "The workbook of SHEETS_URL is not shared with the service account (403 PERMISSION_DENIED); "
-        "rows loaded earlier stay. Share it with reader@boxoffice-sandbox.iam.gserviceaccount.com as a viewer."
+        "The workbook of SHEETS_URL is not shared with the service account (403 PERMISSION_DENIED); rows "
+        "loaded earlier stay. Share it with reader@boxoffice-sandbox.iam.gserviceaccount.com as a viewer."
     )
 
 
