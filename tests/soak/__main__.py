@@ -1,8 +1,8 @@
 """`make soak`: kill whole runs at random moments, with faults in the sandbox, until time or count is up.
 
-Two warehouses live through the same days. On each day the sandbox's account and the sheets change; one warehouse
-is brought up to date without trouble, the other's run is killed with -9 at a random moment, under faults, and run
-again. Then every table of bronze, silver, gold and the marts must be the same in both.
+Two warehouses live through the same days. On each day the sandbox's account and the sheets change; one
+warehouse is brought up to date without trouble, the other's run is killed with -9 at a random moment, under
+faults, and run again. Then every table of bronze, silver, gold and the marts must be the same in both.
 """
 
 import csv
@@ -56,7 +56,7 @@ class Warehouse:
         }
 
     def start(self, day: datetime, *words: str) -> int:
-        """Begin a run in a process of its own, from this one, which has imported everything. Returns its pid."""
+        """Begin a run in a process of its own, forked from this one: all is imported. Returns its pid."""
         pid = os.fork()
         if pid:
             return pid
@@ -71,7 +71,7 @@ class Warehouse:
             main(["run", *words])
         except SystemExit as ended:
             os._exit(ended.code if isinstance(ended.code, int) else 1)
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             import traceback
 
             traceback.print_exc()
@@ -110,7 +110,7 @@ class Warehouse:
 
 
 def differences(left: Warehouse, right: Warehouse) -> list[str]:
-    """The tables whose rows are not the same in both; not those of dlt, nor views, which others hold whole."""
+    """The tables whose rows are not the same in both; not dlt's, nor views, which others hold whole."""
     found = []
     with duckdb.connect() as connection:
         for which in ("path", "marts"):
