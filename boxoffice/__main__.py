@@ -4,7 +4,7 @@ import re
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
     """
 
     def body(session: Session) -> None:
+        from boxoffice import identities
         from ingest import forgetting
 
         # They are never repeated: what people see is counts.
@@ -89,6 +90,7 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
                     "Give one or more addresses, separated by spaces.",
                 )
         with session.step("forget") as step:
+            identities.forget(session.ops, session.settings.warehouse_path, emails)
             new = session.ops.forget(emails)
             rows = forgetting.redact(session.settings, session.ops.forgotten())
             step.detail = f"{new} new of {len(emails)}, {rows:,} rows blanked"
@@ -194,16 +196,21 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
 
 def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
     """Build `select` (all when empty); publish gold if it was built and is sound."""
-    from boxoffice import build
+    from boxoffice import build, identities, ops
     from boxoffice.publish import publish
 
     settings = session.settings
     with session.step("build") as step:
+        # What models read of the ops file.
+        identities.lend(session.ops, settings.warehouse_path, settings.as_of)
+        ops.copy_to_warehouse(session.ops, settings.warehouse_path)
         built = build.build(settings, select=select, progress=session.progress)
         step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"
             step.status = "partial"
+        identities.keep(session.ops, settings.warehouse_path, settings.as_of)
+        session.ops.add_tests(session.run_id, map(astuple, built.tests))
     for trouble in built.failures:
         session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
     session.notes += [f"{warning.name}: {warning.message}" for warning in built.warnings]

@@ -31,6 +31,17 @@ class Trouble:
     touches_gold: bool
 
 
+@dataclass(frozen=True)
+class Tested:
+    """What came of a test. `table` is None where it reads several, `rows_failed` where it could not run."""
+
+    test: str
+    table: str | None
+    severity: str  # "error" or "warn"
+    status: str  # "pass", "warn", "fail", "error" or "skipped"
+    rows_failed: int | None
+
+
 @dataclass
 class BuildResult:
     """What dbt did. `published` holds, per gold table, its columns that may leave the warehouse."""
@@ -38,6 +49,7 @@ class BuildResult:
     models: int = 0
     tests_passed: int = 0
     troubles: list[Trouble] = field(default_factory=list)
+    tests: list[Tested] = field(default_factory=list)
     published: dict[str, "GoldTable"] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -149,6 +161,8 @@ def _count(result: BuildResult, node_result: Any, manifest: Any) -> None:
     node = node_result.node
     kind = str(node.resource_type)
     status = str(node_result.status)
+    if kind == "test":
+        result.tests.append(_tested(node_result, manifest))
     if status in SUCCEEDED and status != "warn":
         if kind == "test":
             result.tests_passed += 1
@@ -164,6 +178,19 @@ def _count(result: BuildResult, node_result: Any, manifest: Any) -> None:
             message=str(known) if known else _first_lines(node_result.message or status),
             touches_gold=_touches_gold(node, manifest),
         )
+    )
+
+
+def _tested(node_result: Any, manifest: Any) -> Tested:
+    node = node_result.node
+    tables = [manifest.nodes[key] for key in node.depends_on.nodes if key in manifest.nodes]
+    status = str(node_result.status)
+    return Tested(
+        test=node.name,
+        table=f"{tables[0].schema}.{tables[0].alias}" if len(tables) == 1 else None,
+        severity=str(node.config.severity).lower(),
+        status="error" if status == "runtime error" else status,
+        rows_failed=node_result.failures,
     )
 
 

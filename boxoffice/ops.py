@@ -2,7 +2,8 @@
 
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
 forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
-boxoffice wrote.
+boxoffice wrote. identities: one per record of a source that is a venue or tells of a person, see
+identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
 import hashlib
@@ -71,7 +72,28 @@ MIGRATIONS = (
     );
     """,
     "alter table steps add column requests integer;",
+    """
+    create table identities (
+        identity_id integer primary key autoincrement,
+        kind text not null,
+        source text not null,
+        id text not null,
+        key text not null,
+        given_at text not null,
+        unique (kind, source, id)
+    );
+    create table tests (
+        run_id integer not null references runs (run_id),
+        test text not null,
+        table_name text,
+        severity text not null,
+        status text not null,
+        rows_failed integer,
+        primary key (run_id, test)
+    );
+    """,
 )
+TESTED_RUNS = 100
 
 # What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
 REPORTED = {
@@ -86,6 +108,10 @@ REPORTED = {
     "api_errors": "api_error_id bigint, run_id bigint, failed_at timestamp, system varchar, rule_id varchar",
     "airtable_keys": (
         "base_id varchar, table_id varchar, key varchar, record_id varchar, written_at timestamp"
+    ),
+    "tests": (
+        "run_id bigint, test varchar, table_name varchar, severity varchar, status varchar,"
+        " rows_failed bigint"
     ),
 }
 
@@ -149,7 +175,7 @@ class Ops:
             self.connection.execute("update runs set status = 'killed' where status = 'running'")
             cursor = self.connection.execute(
                 "insert into runs (command, as_of, is_sandbox, pid, started_at) values (?, ?, ?, ?, ?)",
-                (command, _text(as_of), is_sandbox, os.getpid(), _now()),
+                (command, as_text(as_of), is_sandbox, os.getpid(), _now()),
             )
         return int(cursor.lastrowid or 0)
 
@@ -183,6 +209,20 @@ class Ops:
                 (run_id, step, status, *rows, seconds, requests, run_id),
             )
 
+    def add_tests(self, run_id: int, tests: Iterable[tuple[str, str | None, str, str, int | None]]) -> None:
+        """Record what came of tests: name, table it tests (None: several), severity, status, rows that broke
+        it. Those of older runs than the last TESTED_RUNS go."""
+        with self.connection:
+            self.connection.executemany(
+                "insert or replace into tests values (?, ?, ?, ?, ?, ?)",
+                [(run_id, *test) for test in tests],
+            )
+            self.connection.execute(
+                "delete from tests where run_id not in"
+                " (select distinct run_id from tests order by run_id desc limit ?)",
+                (TESTED_RUNS,),
+            )
+
     def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:
         """Keep a failed call for RETENTION_DAYS. Returns the id that people are shown."""
         texts = (call.request, call.response, call.stack)
@@ -192,7 +232,7 @@ class Ops:
             cursor = self.connection.execute(
                 "insert into api_errors (run_id, failed_at, system, rule_id, request, response, stack)"
                 " values (?, ?, ?, ?, ?, ?, ?)",
-                (run_id, _text(call.failed_at), system, call.rule_id, *texts),
+                (run_id, as_text(call.failed_at), system, call.rule_id, *texts),
             )
         return int(cursor.lastrowid or 0)
 
@@ -200,7 +240,7 @@ class Ops:
         """Drop the failed calls that are older than RETENTION_DAYS."""
         before = datetime.now(UTC) - timedelta(days=retention_days)
         with self.connection:
-            self.connection.execute("delete from api_errors where failed_at < ?", (_text(before),))
+            self.connection.execute("delete from api_errors where failed_at < ?", (as_text(before),))
 
     def forgotten(self) -> Forgotten:
         hashes = self.connection.execute("select email_hash from forgotten").fetchall()
@@ -233,6 +273,11 @@ class Ops:
         for table, columns in REPORTED.items():
             names = ", ".join(column.split()[0] for column in columns.split(","))
             yield table, columns, self.connection.execute(f"select {names} from {table}").fetchall()
+
+    @property
+    def customer_salt(self) -> str:
+        """What hashes of people are made with in the warehouse. The salt itself stays in this file."""
+        return hashlib.blake2b(b"customers", key=self._salt(), digest_size=16).hexdigest()
 
     def _salt(self) -> bytes:
         return bytes.fromhex(self.connection.execute("select value from salt").fetchone()[0])
@@ -337,8 +382,8 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _now() -> str:
-    return _text(datetime.now(UTC))
+    return as_text(datetime.now(UTC))
 
 
-def _text(moment: datetime) -> str:
+def as_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

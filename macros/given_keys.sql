@@ -1,5 +1,5 @@
-{# A relation of match_group and key: the key of each group of records that are one thing. A key once given
-   (source ops.identities) is kept:
+{# A relation of match_group, key and identities_until (the last row of ops.identities that was known): the key
+   of each group of records that are one thing. A key once given is kept:
    - it goes to the group of the smallest (source, id) that was last linked to it;
    - of several that meet in one group the oldest stays, of equally old ones the smallest;
    - a group without one gets that of its smallest (source, id), or, while others are linked to that, one
@@ -82,7 +82,8 @@
             when kept.key is not null then kept.key
             when taken.key is null then own.key
             else 'split-' || cast(numbers.number as {{ dbt.type_string() }}) || '-' || own.key
-        end as key
+        end as key,
+        cast(numbers.number as bigint) as identities_until
     from own
     cross join numbers
     left join kept on own.match_group = kept.match_group and kept.place = 1

@@ -4,7 +4,8 @@ with people as (select * from {{ ref('known_people') }})
 select
     people.source,
     people.person_id,
-    keys.key as person_key
+    keys.key as person_key,
+    keys.identities_until
 from people
 inner join ({{ given_keys(ref('known_people'), 'person_id', 'person') }}) as keys
     on people.match_group = keys.match_group

@@ -4,7 +4,8 @@ with venues as (select * from {{ ref('known_venues') }})
 select
     venues.source,
     venues.venue_id,
-    keys.key as venue_key
+    keys.key as venue_key,
+    keys.identities_until
 from venues
 inner join ({{ given_keys(ref('known_venues'), 'venue_id', 'venue') }}) as keys
     on venues.match_group = keys.match_group

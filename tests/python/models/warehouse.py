@@ -48,6 +48,7 @@ class Dbt:
                 parsed = dbtRunner().invoke(["parse", *shared])
                 if not parsed.success:
                     raise AssertionError(f"dbt cannot read the project: {parsed.exception}")
+                parsed.result.disabled.clear()  # dbt cannot copy what is disabled
                 self.manifests[target] = parsed.result
             # A build writes compiled SQL into its manifest, so each gets one of its own.
             runner = dbtRunner(manifest=self.manifests[target].deepcopy())
