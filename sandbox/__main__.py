@@ -62,10 +62,11 @@ class Group(click.Group):
 @seed_option
 @click.pass_context
 def main(context: click.Context, port: int, state: Path, attendees: int, seed: int) -> None:
-    """Run a local Eventbrite that needs no account and no network.
+    """Run a local Eventbrite, Airtable and Google Sheets that need no account and no network.
 
     Without a command it runs in the foreground until Ctrl-C, on invented data that is the same every time and
-    kept between runs. Point boxoffice at it with EVENTBRITE_API_URL and EVENTBRITE_TOKEN=sandbox.
+    kept between runs. Point boxoffice at it with EVENTBRITE_API_URL and EVENTBRITE_TOKEN=sandbox; at Airtable
+    with AIRTABLE_API_URL, AIRTABLE_TOKEN=sandbox and AIRTABLE_BASE_ID=appLanternHall001.
 
     \b
     Examples:
@@ -85,6 +86,8 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
       POST   /control/evolve      {"days": 1}: a later day with new orders, refunds, check-ins
       GET    /control/requests    every call so far; DELETE empties the list
       GET    /control/truth       what the marts must show
+      PUT    /control/snapshots/NAME         keep everything as it is; POST puts it back
+      GET    /control/airtable/   its settings and faults: POST to settings, faults, changes; GET requests
     """
     if context.invoked_subcommand is None:
         _foreground(state, port, attendees, seed)
@@ -133,9 +136,20 @@ def serve(
 @click.option(
     "--sheets/--no-sheets", "has_sheets", default=True, help="With the sample sheets.  [default: with]"
 )
+@click.option(
+    "--airtable/--no-airtable", "has_airtable", default=True, help="With the Airtable base.  [default: with]"
+)
 @click.option("--json", "as_json", is_flag=True, help="The whole truth as JSON.")
-def truth(state: Path, attendees: int, seed: int, as_of: str | None, has_sheets: bool, as_json: bool) -> None:
-    """Print what the marts must show for the stand-in's account and the sample sheets.
+def truth(
+    state: Path,
+    attendees: int,
+    seed: int,
+    as_of: str | None,
+    has_sheets: bool,
+    has_airtable: bool,
+    as_json: bool,
+) -> None:
+    """Print what the marts must show for the stand-in's account, the sample sheets and the Airtable base.
 
     The figures are summed while each row is invented, never through SQL. Days let pass in the stand-in count.
     Before a first start they are those of the account it would begin with.
@@ -146,18 +160,20 @@ def truth(state: Path, attendees: int, seed: int, as_of: str | None, has_sheets:
     except ValueError as error:
         raise BoxofficeError(f"{text} is not a moment.", "Write it like 2026-03-01T12:00:00Z.") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    from sandbox.server import truth_of, world_of
+    from sandbox.server import staff_of, truth_of, world_of
     from sandbox.store import FILE, Store
 
     if (state / FILE).exists():
         store = Store(state, time.time)
         world = world_of(store)
+        seed, attendees = store.recall("seed"), store.recall("attendees")
         store.close()
     else:
         from sandbox.generator import generate
 
         world = generate(seed, attendees=attendees)
-    found = truth_of(world, moment, has_sheets=has_sheets)
+    staff = staff_of(seed=seed, attendees=attendees) if has_airtable else None
+    found = truth_of(world, moment, has_sheets=has_sheets, staff=staff)
     if as_json:
         click.echo(json.dumps(found, indent=2, default=str))
     else:
@@ -262,9 +278,14 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
     console = Console()
 
     def banner(found: dict[str, str]) -> None:
-        console.print(Panel("A local Eventbrite with invented data is running.", expand=False))
+        console.print(
+            Panel(
+                "A local Eventbrite, Airtable and Google Sheets with invented data are running.", expand=False
+            )
+        )
         lines = [
             f"API       {found['eventbrite']}/",
+            f"Airtable  {found['airtable']}/v0/",
             "Token     sandbox",
             f"Control   {found['control']}/",
             f"Memory    {state}",

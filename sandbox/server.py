@@ -30,6 +30,7 @@ from sandbox.store import KINDS, VERSION, Json, Store, split_questions
 
 if TYPE_CHECKING:
     from sandbox.generator import World
+    from sandbox.staff_base import StaffBase
 
 TOKEN = "sandbox"  # noqa: S105
 TOKENS = {TOKEN: "private", "sandbox-public": "public"}
@@ -286,12 +287,16 @@ def fill(store: Store, *, seed: int, attendees: int) -> None:
     store.remember("seed", seed)  # last: without it the next start fills again
 
 
-def fill_bases(store: Store, *, seed: int, attendees: int) -> None:
-    """Begin anew with the Airtable base that stands beside a generated account."""
+def staff_of(*, seed: int, attendees: int) -> "StaffBase":
+    """The Airtable base that stands beside a generated account, as it was when both began."""
     from sandbox.generator import generate
     from sandbox.staff_base import make
 
-    Bases(store).fill([make(generate(seed, attendees=attendees)).base])
+    return make(generate(seed, attendees=attendees))
+
+
+def fill_bases(store: Store, *, seed: int, attendees: int) -> None:
+    Bases(store).fill([staff_of(seed=seed, attendees=attendees).base])
 
 
 def world_of(store: Store) -> "World":
@@ -304,13 +309,22 @@ def world_of(store: Store) -> "World":
     return world
 
 
-def truth_of(world: "World", as_of: datetime, *, has_sheets: bool) -> Json:
-    """What the marts must show at a moment, with or without the sample sheets beside the account."""
-    if not has_sheets:
-        return world.truth_at(as_of)
-    from sandbox.sheets import make
+def truth_of(
+    world: "World", as_of: datetime, *, has_sheets: bool = False, staff: "StaffBase | None" = None
+) -> Json:
+    """What the marts must show at a moment: of the account, and with it of the sample sheets and of a base.
 
-    return make().truth(world, as_of)
+    `airtable` tells of the base's venues what each says and which of Eventbrite's are the same.
+    """
+    from sandbox.sheets import make
+    from sandbox.truth import merged
+
+    tallies = [world.tally]
+    if has_sheets:
+        tallies.append(make().tally)
+    if staff is None:
+        return merged(tallies).truth(as_of)
+    return {**merged([*tallies, staff.tally]).truth(as_of), "airtable": staff.truth}
 
 
 def evolve_store(store: Store, *, days: int = 1, seed: int | None = None) -> Json:
@@ -446,7 +460,12 @@ class Control:
         text = request.query_params.get("as_of")
         as_of = datetime.fromisoformat(text) if text else self.clock.now()
         as_of = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
-        return truth_of(world_of(self.store), as_of, has_sheets=is_true(request.query_params.get("sheets")))
+        has_sheets, has_airtable = (
+            is_true(request.query_params.get(name)) for name in ("sheets", "airtable")
+        )
+        seed, attendees = self.store.recall("seed"), self.store.recall("attendees")
+        staff = staff_of(seed=seed, attendees=attendees) if has_airtable else None
+        return truth_of(world_of(self.store), as_of, has_sheets=has_sheets, staff=staff)
 
 
 def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:

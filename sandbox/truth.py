@@ -297,11 +297,16 @@ class Tally:
 
 
 def merged(tallies: Iterable[Tally]) -> Tally:
-    """One tally of several sources, so that a campaign of a sheet can meet the tickets of Eventbrite."""
+    """One tally of several sources, so that a campaign of a sheet can meet the tickets of Eventbrite.
+
+    Campaigns of one event and channel are one, wherever they are kept.
+    """
     total = Tally()
     for tally in tallies:
         total.events.update(tally.events)
-        total.campaigns.update(tally.campaigns)
+        for known, facts in tally.campaigns.items():
+            total.campaigns[known].add(facts.spend, facts.impressions, facts.clicks)
+            total.campaigns[known].spans += facts.spans
         for day, row in tally.days.items():
             total.days[day] = [old + new for old, new in zip(total.days[day], row, strict=True)]
         for cell, pair in tally.channels.items():

@@ -14,6 +14,7 @@ import requests
 from click.testing import CliRunner
 
 from sandbox.__main__ import main
+from sandbox.bases import Bases
 from sandbox.server import Clock, StandIn, evolve_store, fill, listening_on, running, world_of
 from sandbox.store import FILE, Store
 from tests.python.sandbox.test_eventbrite import (
@@ -341,12 +342,13 @@ def test_a_taken_port_is_explained(tmp_path: Path) -> None:
 def test_truth_and_reset(tmp_path: Path) -> None:
     run = CliRunner().invoke
     assert run(main, ["reset", "--state", str(tmp_path), "--attendees", "50"]).exit_code == 0
-    told = run(
-        main, ["truth", "--state", str(tmp_path), "--no-sheets", "--as-of", "2026-03-01T12:00:00Z", "--json"]
-    )
+    command = ["truth", "--state", str(tmp_path), "--no-sheets", "--as-of", "2026-03-01T12:00:00Z", "--json"]
+    told, whole = (run(main, [*command, *more]) for more in (["--no-airtable"], []))
     store = Store(tmp_path, Clock())
     truth = json.loads(told.stdout)
     assert truth == json.loads(json.dumps(world_of(store).truth, default=str))
+    assert {**json.loads(whole.stdout)["events"], **truth["events"]} == json.loads(whole.stdout)["events"]
+    assert len(Bases(store).all()) == 1
     assert sum(event["tickets_sold"] for event in truth["events"].values()) > 0
     store.delete({"attendees": ["20000000001"]})
     store.close()
