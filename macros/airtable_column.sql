@@ -1,4 +1,5 @@
-{# The text that base_airtable__cells holds of a mapped column, in a select grouped by record_id. #}
-{% macro airtable_column(name) -%}
-    max(case when column_name = '{{ name }}' then value end)
+{# What base_airtable__cells holds of a mapped column, in a select grouped by record_id: its `value`, its
+   `timezone`. #}
+{% macro airtable_column(name, part='value') -%}
+    max(case when column_name = '{{ name }}' then {{ part }} end)
 {%- endmacro %}

@@ -561,6 +561,7 @@ day_problems as (
 
 campaign_problems as (
     select
+        source,
         campaign_id as record_key,
         'end_date' as column_name,
         cast(end_date as {{ text }}) as value,
@@ -569,6 +570,7 @@ campaign_problems as (
     where end_date < start_date
     union all
     select
+        source,
         campaign_id as record_key,
         'channel' as column_name,
         channel_name as value,
@@ -696,7 +698,7 @@ select
 from day_problems
 union all
 select
-    'sheets' as source,
+    source,
     'campaigns' as table_name,
     cast(null as {{ text }}) as file,
     cast(null as bigint) as line,
@@ -718,3 +720,15 @@ select
     'no date: on no day' as reason,
     'flagged' as severity
 from undated_refunds
+union all
+select
+    'airtable' as source,
+    table_name,
+    cast(null as {{ text }}) as file,
+    cast(null as bigint) as line,
+    record_key,
+    column_name,
+    value,
+    reason,
+    severity
+from {{ ref('int_airtable__issues') }}

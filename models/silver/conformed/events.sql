@@ -18,7 +18,7 @@ orphans as (
     where event_key in ('eventbrite-unknown', 'sheets-unknown')
     union
     select event_key from {{ ref('campaigns') }}
-    where event_key in ('eventbrite-unknown', 'sheets-unknown')
+    where event_key in ('eventbrite-unknown', 'sheets-unknown', 'airtable-unknown')
     union
     select event_key from {{ ref('ticket_classes') }}
     where event_key in ('eventbrite-unknown', 'sheets-unknown')

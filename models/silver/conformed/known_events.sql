@@ -6,6 +6,10 @@ sheet as (select * from {{ ref('stg_sheets__events') }}),
 
 sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
 
+airtable as (select * from {{ ref('stg_airtable__events') }}),
+
+airtable_events as (select * from {{ ref('int_airtable__event_keys') }}),
+
 left_out as (
     select * from {{ ref('int_sheets__left_out') }}
     where sheet = 'events'
@@ -14,6 +18,15 @@ left_out as (
 artists as (select * from {{ ref('artists') }}),
 
 venue_links as (select * from {{ ref('venue_links') }}),
+
+-- Records that boxoffice wrote are no source, and people may well link to them.
+written_venues as (
+    select distinct
+        written.record_id,
+        venue_links.venue_key
+    from {{ source('ops', 'airtable_keys') }} as written
+    inner join venue_links on written.key = venue_links.venue_key
+),
 
 timezones as (
     select name from {{ known_timezones() }}
@@ -78,3 +91,50 @@ left join artists on 'sheets-' || sheet.artist_id = artists.artist_key
 left join venue_links on sheet.venue_id = venue_links.venue_id and venue_links.source = 'sheets'
 -- A linked one is the Eventbrite event.
 where left_out.record is null and not sheet_events.is_linked
+union all
+select
+    airtable.event_key,
+    airtable.source,
+    airtable.event_id,
+    airtable.event_name,
+    cast(null as {{ dbt.type_string() }}) as organization_id,
+    cast(null as {{ dbt.type_string() }}) as series_id,
+    coalesce(own_artists.artist_key, sheet_artists.artist_key) as artist_key,
+    airtable.artist_id,
+    coalesce(
+        own_venues.venue_key, written_venues.venue_key, sheet_venues.venue_key, online_venues.venue_key
+    ) as venue_key,
+    airtable.venue_id,
+    airtable.status,
+    coalesce(airtable.status, '') in ('canceled', 'cancelled') as is_cancelled,
+    coalesce(airtable.status, '') = 'deleted' as is_deleted,
+    coalesce(
+        airtable.event_date, cast({{ local_ts('airtable.starts_at', 'airtable.starts_zone') }} as date)
+    ) as event_date,
+    airtable.starts_at,
+    {{ local_ts('airtable.starts_at', 'airtable.starts_zone') }} as starts_local,
+    airtable.ends_at,
+    airtable.timezone,
+    coalesce(
+        airtable.ends_at < {{ as_of() }},
+        coalesce(
+            airtable.event_date, cast({{ local_ts('airtable.starts_at', 'airtable.starts_zone') }} as date)
+        ) < cast({{ as_of() }} as date),
+        false
+    ) as has_ended,
+    airtable.currency,
+    case when airtable.stated_capacity > 0 then airtable.stated_capacity end as stated_capacity,
+    false as is_online
+from airtable
+inner join airtable_events on airtable.event_id = airtable_events.event_id
+left join artists as own_artists on 'airtable-' || airtable.artist_id = own_artists.artist_key
+left join artists as sheet_artists on 'sheets-' || airtable.artist_id = sheet_artists.artist_key
+left join venue_links as own_venues
+    on airtable.venue_id = own_venues.venue_id and own_venues.source = 'airtable'
+left join venue_links as sheet_venues
+    on airtable.venue_id = sheet_venues.venue_id and sheet_venues.source = 'sheets'
+left join venue_links as online_venues
+    on airtable.venue_id = online_venues.venue_id and online_venues.source = 'eventbrite'
+left join written_venues on airtable.venue_id = written_venues.record_id
+-- One that people say is a sheet's or Eventbrite's event is that event.
+where not airtable_events.is_linked
