@@ -379,10 +379,10 @@ def _one_each(
             elif len(group) == 1:
                 files[sheet] = group[0]
             elif group:
+                names = " and ".join(file.tab or file.name for file in group)
                 result.problems.append(
                     BoxofficeError(
-                        f"{' and '.join(file.tab or file.name for file in group)} are both the sheet {sheet}; "
-                        "neither was loaded.",
+                        f"{names} are both the sheet {sheet}; neither was loaded.",
                         f"Keep one of them in {place}.",
                     )
                 )

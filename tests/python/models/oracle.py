@@ -721,7 +721,8 @@ def _number(text: str | None) -> Decimal | None:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"[+-]?\d{1,18}", text) else None
+    is_whole = text and re.fullmatch(r"[+-]?(\d{1,18}|\d{1,3}(,\d{3}){1,5})", text)
+    return int(text.replace(",", "")) if text and is_whole else None
 
 
 def _moment(text: str | None) -> datetime | None:

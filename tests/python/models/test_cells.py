@@ -18,7 +18,7 @@ NUMBERS = [
     "Infinity", "12.34565", "12.34564999", "-12.34565", "99999999999999.9999", "99999999999999.99999",
     "100000000000000", "1,234.50", "12,34.5", "1,2345", "$12", "$ 12.5", "-$12", "$-12", "€1,000", "12 €",
     "12,50", "1.2.3", "--5", " 7.5 ", "007", "\u0663", "12\n", "\t12", "123456789012345678",
-    "1234567890123456789",
+    "1234567890123456789", "1,200", "-12,345,678", "1,200,", "0,001", "999,999,999,999,999,999", "1,2,3",
 ]  # fmt: skip
 TIMES = [
     "2026-01-15", "2026-1-5", "2026-01-15 10", "2026-01-15T10", "2026-01-15 10:30",
@@ -94,7 +94,13 @@ def disagreements(found: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def test_engines_agree_on_what_people_type(meanings):
-    assert disagreements(meanings([*NUMBERS, *TIMES, *NAMES])) == []
+    found = meanings([*NUMBERS, *TIMES, *NAMES])
+    assert disagreements(found) == []
+    whole = {text: row["try_integer"] for text, row in found["duckdb"].items() if "," in text}
+    assert {text: number for text, number in whole.items() if number is not None} == {
+        "1,200": "1200", "-12,345,678": "-12345678", "0,001": "1",
+        "999,999,999,999,999,999": "999999999999999999",
+    }  # fmt: skip
 
 
 @settings(
