@@ -3,12 +3,13 @@
 import duckdb
 
 from tests.python.models.bronze import Bronze
+from tests.python.models.test_models_are_described import undescribed_columns
 from tests.python.models.warehouse import AS_OF
 
 NO_TESTS = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
 
 
-def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_of):
+def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_of, dbt):
     warehouse = warehouse_of(Bronze())
     results = warehouse.build()  # models, seeds, data tests, unit tests
 
@@ -16,6 +17,7 @@ def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_o
     assert {"model", "seed", "test", "unit_test"} <= kinds
     for mart in ("event_sales", "event_money", "daily_metrics", "campaign_roi", "fact_tickets"):
         assert warehouse.rows(f"gold.{mart}") == []
+    assert undescribed_columns(warehouse, dbt.manifest()) == []
 
 
 def test_the_clock_is_as_of_and_a_build_can_be_repeated(warehouse_of):
