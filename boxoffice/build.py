@@ -1,5 +1,6 @@
 """Bronze to silver and gold: dbt in this process, on settings' warehouse, without the unit tests."""
 
+import csv
 import logging
 import os
 import time
@@ -10,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxoffice.errors import BoxofficeError, explained, explained_text
+from boxoffice.errors import BoxofficeError, ConfigurationError, explained, explained_text
 from boxoffice.settings import ROOT, Settings
 
 logger = logging.getLogger(__name__)
 
-LAYERS = ("silver", "gold")
+# The files of MAPPINGS_DIR, and the columns that models read.
+MAPPINGS = {"event_links.csv": ("eventbrite_event_id", "sheets_event_id")}
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
@@ -84,6 +86,36 @@ def build(
     result.published = dict(_gold_tables(manifest))
     result.seconds = time.perf_counter() - started
     return result
+
+
+def check_mappings(settings: Settings) -> None:
+    """Read the files people keep in MAPPINGS_DIR once, before any work.
+
+    Raises:
+        ConfigurationError: one is missing or is not what its models can use; the message names file and line.
+    """
+    for name, header in MAPPINGS.items():
+        path = settings.mappings_dir / name
+        shape = f"Its first line must hold {','.join(header)}, each other line as many cells, with commas."
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                lines = csv.reader(file, strict=True)
+                found = next(lines, [])
+                if not set(header) <= set(found) or len(set(found)) < len(found):
+                    raise ConfigurationError(f"{path} does not begin with its header.", shape)
+                for cells in lines:
+                    if cells and len(cells) != len(found):
+                        raise ConfigurationError(
+                            f"{path}, line {lines.line_num}, has {len(cells)} cells, not {len(found)}.",
+                            shape,
+                        )
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be read: {error.strerror}.",
+                f"Put a file there that holds {','.join(header)}, or let MAPPINGS_DIR name another folder.",
+            ) from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ConfigurationError(f"{path} is not a CSV file in UTF-8: {error}.", shape) from error
 
 
 def docs(settings: Settings, *, project_dir: Path = ROOT) -> Path:
@@ -216,7 +248,7 @@ def _invoke(
             raise outcome.exception  # a person's Ctrl-C
         logger.debug("dbt failed", exc_info=outcome.exception)
         raise explained(outcome.exception) or BoxofficeError(
-            f"dbt could not {arguments[0]} the models: {_first_lines(str(outcome.exception))}",
+            f"`dbt {arguments[0]}` stopped: {_first_lines(str(outcome.exception))}",
             "Mend the file it names; `git status` shows what was changed.",
         ) from outcome.exception
     return outcome

@@ -5,8 +5,9 @@ Exit codes: 0 all well; 1 ran, and something needs a look; 2 nothing was done. 1
 
 import logging
 import signal
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from types import FrameType
@@ -71,6 +72,7 @@ class Session:
         self.problems: list[tuple[str, BoxofficeError]] = []
         self.notes: list[str] = []
         self.headlines: list[str] = []
+        self.figures: tuple[Sequence[str], list[Sequence[str]]] | None = None
         self.next: list[str] = []
         self.facts: dict[str, Any] = {}
 
@@ -135,14 +137,16 @@ class Session:
     def summary(self) -> None:
         heads = ("Step", "Result", "Landed", "Changed", "Rejected", "Seconds")
         total = f"{time.perf_counter() - self.started:.1f}"
-        rows = [step.row() for step in self.steps]
-        if rows:
-            self.terminal.table(heads, [*rows, ("all", "", "", "", "", total)])
+        if self.steps:
+            rows = [*(step.row() for step in self.steps), ("all", "", "", "", "", total)]
+            self.terminal.table(heads, rows, words=2)
         self.terminal.problems(self.problems)
         for note in self.notes:
-            self.terminal.say(f"- {note}")
+            self.terminal.item(note)
         for headline in self.headlines:
             self.terminal.say(headline)
+        if self.figures:
+            self.terminal.table(*self.figures)
         for hint in self.next:
             self.terminal.say(hint, style="bold")
 
@@ -165,14 +169,13 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
             ops.opened(settings.ops_path) as store,
         ):
             _check_warehouse(settings)
+            _check_marts(settings)
             session = Session(command, settings, terminal, store)
             return _conduct(session, body)
     except KeyboardInterrupt:
         return _refused(terminal, command, STOPPED, BoxofficeError("Stopped before anything was done."))
     except Exception as error:
-        known = explained(error)
-        if known is None and isinstance(error, OSError) and error.filename:
-            known = ConfigurationError(f"{error.filename} cannot be used: {error.strerror}.")
+        known = _known(error)
         if known is None:
             raise
         # Trouble that escapes the body's own frame came before its first step.
@@ -188,7 +191,7 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
         exit_code, status = STOPPED, "stopped"
         session.problem(session.command, BoxofficeError("Stopped.", "Run it again: what has landed is kept."))
     except Exception as error:
-        known = explained(error)
+        known = _known(error)
         if known is None:
             with suppress(OSError, ops.Error):
                 _end(session, "crashed", LOOK)
@@ -232,6 +235,31 @@ def _check_warehouse(settings: Settings) -> None:
             f"{settings.warehouse_path} cannot be opened: {str(error).splitlines()[0]}.",
             "Let DATABASE_URL name a DuckDB file, existing or new.",
         ) from error
+
+
+def _check_marts(settings: Settings) -> None:
+    """Write beside the marts file once, before any work: publishing is the last step of a long run."""
+    folder = settings.marts_path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"MARTS_PATH is {settings.marts_path}, where nothing can be written: {error.strerror}.",
+            "Let it name a file in a folder that this user may write to, or leave it out.",
+        ) from error
+
+
+def _known(error: Exception) -> BoxofficeError | None:
+    """The plain sentence for trouble with the machine; None when the error is probably a bug."""
+    known = explained(error)
+    if known is None and isinstance(error, OSError) and error.filename:
+        logger.debug("a file is in the way", exc_info=error)
+        known = BoxofficeError(
+            f"{error.filename} cannot be used: {error.strerror}.",
+            "Move away what is there, or mend its rights.",
+        )
+    return known
 
 
 def _refused(terminal: Terminal, command: str, exit_code: int, error: BoxofficeError) -> int:
