@@ -108,7 +108,7 @@ def explained_text(text: str, file: Path | str = "") -> BoxofficeError | None:
         )
     if _READ_ONLY.search(text):
         return BoxofficeError(
-            f"The disk cannot be written to{_at(file)}: it is read-only.",
+            f"{file or 'The disk'} cannot be written: it, its folder or its disk is read-only.",
             "Point DATABASE_URL and MARTS_PATH at a place that can be written.",
         )
     if _FORBIDDEN.search(text):

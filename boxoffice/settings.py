@@ -5,11 +5,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from boxoffice.errors import ConfigurationError
 
@@ -106,12 +108,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _dotenv() -> dict[str, str]:
     path = ROOT / ".env"
+    remedy = "Make it a readable UTF-8 text file of NAME=value lines."
     try:
-        return {name: value or "" for name, value in dotenv_values(path).items()}
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f".env cannot be read: {error}.", "Make it a readable UTF-8 text file of NAME=value lines."
-        ) from error
+        raise ConfigurationError(f".env cannot be read: {error}.", remedy) from error
+    # A line that is skipped could be the token, and a run on sample data what came of it.
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise ConfigurationError(f".env, line {binding.original.line}, is not NAME=value.", remedy)
+    values = dotenv_values(stream=StringIO(text), interpolate=False)
+    return {name: value or "" for name, value in values.items()}
 
 
 def _is_untouched(values: Mapping[str, str]) -> bool:
