@@ -66,11 +66,15 @@ class Terminal:
             )
 
     def end(self, line: str) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
-        elif not self.console.is_terminal:
+        if not self._stop_progress() and not self.console.is_terminal:
             self.say(line)
+
+    def _stop_progress(self) -> bool:
+        if self.progress is None:
+            return False
+        self.progress.stop()
+        self.progress = None
+        return True
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
         """The first columns hold `words`, the others numbers. Columns without any cell are left out."""
@@ -100,5 +104,5 @@ class Terminal:
             sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
     def error(self, text: str) -> None:
-        self.end("")
+        self._stop_progress()
         self.errors.print(text, style="bold red", markup=False, soft_wrap=not self.errors.is_terminal)
