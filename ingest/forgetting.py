@@ -152,7 +152,10 @@ def redact(settings: Settings, forgotten: Forgotten) -> int:
     with landing.warehouse(settings) as connection:
         if connection is not None and _is_done(connection, people):
             return 0
-    shutil.rmtree(settings.dlt_dir, ignore_errors=True)
+    # What DuckDB spilled in a run that was killed lies beside the warehouse.
+    spilled = settings.warehouse_path.with_name(f"{settings.warehouse_path.name}.tmp")
+    for folder in (settings.dlt_dir, spilled):
+        shutil.rmtree(folder, ignore_errors=True)
     if not settings.warehouse_path.exists():
         return 0
     with landing.warehouse(settings, read_only=False) as connection:

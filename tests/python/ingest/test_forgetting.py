@@ -305,7 +305,11 @@ def test_a_load_that_was_killed_brings_nobody_back(
     shutil.copy(settings.warehouse_path, undisturbed.warehouse_path)
     second_day(eventbrite)
     killed(kill_at(dlt.Pipeline, boundary), lambda: source.load(replace(settings, as_of=DAY + timedelta(1))))
+    spilled = settings.warehouse_path.with_name("boxoffice.duckdb.tmp")
+    spilled.mkdir(exist_ok=True)
+    (spilled / "duckdb_temp_storage-0.tmp").write_text(KIM)
     forgetting.redact(settings, FORGOTTEN)
+    assert not spilled.exists()
     assert not list(settings.dlt_dir.rglob("*.parquet"))
     for each in (settings, undisturbed):
         load(each, FORGOTTEN, day=1)
