@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boxoffice.build import GoldTable
 
-# The oldest reader the marts file is made for.
+# The oldest DuckDB that reads the marts file and a new warehouse.
 STORAGE_VERSION = "v1.4.0"
 
 

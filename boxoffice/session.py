@@ -16,6 +16,7 @@ from typing import Any
 from boxoffice import lock, log, ops
 from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, ConfigurationError, LockedError, explained
+from boxoffice.publish import STORAGE_VERSION
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 
@@ -228,8 +229,10 @@ def _check_warehouse(settings: Settings) -> None:
     import duckdb
 
     settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    # Counts for a new file only: the format packs text at two thirds of the older one's CPU.
+    layout = {"storage_compatibility_version": STORAGE_VERSION}
     try:
-        duckdb.connect(str(settings.warehouse_path)).close()
+        duckdb.connect(str(settings.warehouse_path), config=layout).close()
     except duckdb.Error as error:
         raise explained(error) or ConfigurationError(
             f"{settings.warehouse_path} cannot be opened: {str(error).splitlines()[0]}.",
