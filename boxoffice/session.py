@@ -76,10 +76,16 @@ class Session:
         self.figures: tuple[Sequence[str], list[Sequence[str]]] | None = None
         self.next: list[str] = []
         self.facts: dict[str, Any] = {}
+        self.stopping = False
+        signal.signal(signal.SIGTERM, self._stop)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._stop)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Time a step, record it and report it. An error leaves it as failed and goes on upwards."""
+        if self.stopping:  # asked for where Python drops exceptions, as in a callback
+            raise KeyboardInterrupt
         step = Step(name)
         self.steps.append(step)
         self.terminal.begin(name)
@@ -100,6 +106,10 @@ class Session:
 
     def problem(self, step: str, error: BoxofficeError) -> None:
         self.problems.append((step, error))
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        raise KeyboardInterrupt
 
     @property
     def exit_code(self) -> int:

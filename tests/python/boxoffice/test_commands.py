@@ -5,11 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from boxoffice import log
+from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, explained
+from boxoffice.session import Session, conduct
+from boxoffice.settings import Settings
 from tests.python.boxoffice.conftest import Command, process_environment
 
 # The shortest command inside the whole frame: settings, lock, ops file, warehouse, summary.
@@ -230,6 +235,29 @@ def test_a_stopped_command_says_so(tmp_path: Path, number: signal.Signals) -> No
     assert ended.returncode == 130
     assert "Traceback" not in ended.stderr
     assert "Stopped. Run it again" in ended.stdout
+
+
+def test_a_stop_that_a_library_swallows_ends_the_command_at_the_next_step(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "load", lambda: settings)
+    monkeypatch.setattr(log, "set_up", lambda settings: None)
+    done = []
+
+    def body(session: Session) -> None:
+        with session.step("one"), suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with session.step("two"):
+            done.append("two")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert conduct("run", body) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert done == []
+    assert "Stopped. Run it again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
