@@ -36,6 +36,32 @@ def test_the_clock_is_as_of_and_a_build_can_be_repeated(warehouse_of):
     assert after == again == {"no_show_rate": 0.5, "sell_through": 1.0}
 
 
+def test_weeks_are_those_of_the_iso_calendar_on_every_day_there_is(warehouse_of):
+    world = Bronze()
+    for number, day in enumerate(("1989-12-31", "1990-01-01", "2100-12-31", "2101-01-01")):
+        world.sheet("events", event_id=f"E{number}", event_date=day)
+    warehouse = warehouse_of(world)
+    warehouse.build("--select", "+dim_date", *NO_TESTS)
+
+    days = warehouse.rows("select * from gold.dim_date where full_date is not null order by full_date")
+    assert (days[0]["date_key"], days[-1]["date_key"]) == (19900101, 21001231)
+    wrong = []
+    for row in days:
+        day = row["full_date"]
+        year, week, weekday = day.isocalendar()
+        told = {
+            "week_year": year,
+            "week": week,
+            "day_of_week": weekday,
+            "is_weekend": weekday >= 6,
+            "quarter": (day.month + 2) // 3,
+            "month_name": day.strftime("%B"),
+        }
+        wrong += [day for name, value in told.items() if row[name] != value]
+    assert wrong == []
+    assert len(days) == (days[-1]["full_date"] - days[0]["full_date"]).days + 1
+
+
 def test_no_lock_is_kept_after_a_build(warehouse_of):
     warehouse = warehouse_of(Bronze())
     warehouse.build("--select", "currencies", *NO_TESTS, as_of=AS_OF)
