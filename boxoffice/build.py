@@ -255,11 +255,13 @@ def _invoke(
 
 
 def _close_connections() -> None:
-    """Let go of the warehouse: an adapter left open keeps the file's lock."""
+    """Let go of the warehouse, which the adapter keeps open between models: it would keep the file's lock."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import FACTORY
 
     for adapter in FACTORY.adapters.values():
         adapter.cleanup_connections()
+    DuckDBConnectionManager.close_all_connections()
 
 
 def _first_lines(text: str, lines: int = 6) -> str:
