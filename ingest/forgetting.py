@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from boxoffice.ops import EMAIL, Forgotten
+from boxoffice.publish import STORAGE_VERSION
 from boxoffice.settings import Settings
 from ingest import landing
 
@@ -330,8 +331,12 @@ def rewrite(settings: Settings) -> None:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
         with landing.plain_errors(settings), duckdb.connect() as connection:
-            for name, path in (("held", held), ("fresh", fresh)):
-                connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name}")
+            for name, path, option in (
+                ("held", held, ""),
+                ("fresh", fresh, f" (storage_version '{STORAGE_VERSION}')"),
+            ):
+                place = str(path).replace("'", "''")
+                connection.execute(f"attach '{place}' as {name}{option}")
             connection.execute("checkpoint held")
             connection.execute("copy from database held to fresh")
             connection.execute("checkpoint fresh")
