@@ -188,7 +188,7 @@ left join attributed on spent.event_key = attributed.event_key and spent.channel
 left join returned on spent.event_key = returned.event_key and spent.channel = returned.channel
 union all
 select
-    events.event_id, 'unattributed', null, null, null,
+    events.event_id, 'unattributed', 0, 0, 0,
     coalesce(conv_tickets, 0),
     coalesce(gross, 0) - coalesce(refunds, 0),
     null, null,

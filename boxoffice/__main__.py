@@ -1,6 +1,7 @@
 """`python -m boxoffice`: the only module that puts ingest and dbt together."""
 
 import re
+import shlex
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from boxoffice import mappings
 from boxoffice.errors import BoxofficeError, ConfigurationError
 from boxoffice.ops import EMAIL
 from boxoffice.session import Session, conduct, observe
@@ -17,10 +19,7 @@ from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
-SANDBOX = (
-    "Sandbox mode: no credential and no sheet of your own is set, so this is sample data"
-    " and a local stand-in for Eventbrite."
-)
+SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, a stand-in Eventbrite."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,6 +36,7 @@ def run(full: bool, as_json: bool) -> None:
     def body(session: Session) -> None:
         from ingest.__main__ import land
 
+        mappings.check(session.settings)
         if session.settings.is_sandbox:
             session.terminal.say(SANDBOX, style="bold cyan")
         # dbt takes seconds to import; ingest spends some of them waiting.
@@ -46,9 +46,7 @@ def run(full: bool, as_json: bool) -> None:
         warm_up.join()
         build_and_publish(session)
         if session.settings.is_sandbox:
-            session.next.append(
-                "Sandbox mode: put your own CSVs into data/sheets or a token into .env to leave it."
-            )
+            session.next.append("To leave sandbox mode, put your CSVs into data/sheets or a token into .env.")
 
     sys.exit(conduct("run", body, as_json=as_json))
 
@@ -60,10 +58,17 @@ def build(layer: str | None, as_json: bool) -> None:
     """Build LAYER (silver and gold without it) from what has landed, test it, and publish gold."""
 
     def body(session: Session) -> None:
+        mappings.check(session.settings)
+        below, target = ("silver", "make silver") if layer == "gold" else ("bronze_sheets", "make bronze")
+        if not _has(session.settings.warehouse_path, below):
+            raise ConfigurationError(
+                f"There is nothing to build {layer or 'silver and gold'} from yet.",
+                f"`{target}` comes first; `make run` does all of it.",
+            )
         # Seeds belong to silver: its models read them.
         select = {"silver": ("resource_type:seed", "silver"), "gold": ("gold",), None: ()}[layer]
         build_and_publish(session, select)
-        if layer == "silver":
+        if layer == "silver" and not session.problems:
             session.next.append("Next: `make gold`.")
 
     sys.exit(conduct("build", body, as_json=as_json))
@@ -82,6 +87,7 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
         from boxoffice import identities
         from ingest import forgetting
 
+        mappings.check(session.settings)
         # They are never repeated: what people see is counts.
         for place, email in enumerate(emails, 1):
             if not re.fullmatch(EMAIL, email.strip()):
@@ -96,7 +102,7 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
             step.detail = f"{new} new of {len(emails)}, {rows:,} rows blanked"
         session.facts["forgotten"] = {"asked": len(emails), "new": new, "rows_blanked": rows}
         # What was built from bronze still names them, and so do the file's bytes; also after a kill.
-        if _is_built(session.settings.warehouse_path):
+        if _has(session.settings.warehouse_path, "silver"):
             build_and_publish(session)
         with session.step("rewrite") as step:
             forgetting.rewrite(session.settings)
@@ -114,6 +120,7 @@ def docs(as_json: bool) -> None:
     def body(session: Session) -> None:
         from boxoffice import build
 
+        mappings.check(session.settings)
         with session.step("docs"):
             page = build.docs(session.settings)
         session.facts["page"] = str(page)
@@ -227,38 +234,50 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
     _headlines(session)
 
 
-def _is_built(warehouse: Path) -> bool:
+def _has(warehouse: Path, schema: str) -> bool:
+    """Whether the warehouse has a table or view in the schema."""
     import duckdb
 
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        return bool(
-            connection.execute(
-                "select 1 from duckdb_tables() where schema_name = 'silver' limit 1"
-            ).fetchall()
-        )
+        tables = "select schema_name from duckdb_tables() union all select schema_name from duckdb_views()"
+        found = connection.execute(f"select 1 from ({tables}) where schema_name = ? limit 1", [schema])
+        return bool(found.fetchall())
 
 
 def _headlines(session: Session) -> None:
     import duckdb
 
-    marts = session.settings.marts_path
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{str(marts).replace(chr(39), chr(39) * 2)}' as marts (read_only)")
+        for name, path in (
+            ("marts", session.settings.marts_path),
+            ("warehouse", session.settings.warehouse_path),
+        ):
+            literal = str(path).replace("'", "''")
+            connection.execute(f"attach '{literal}' as {name} (read_only)")
         events, tickets = connection.execute(
             "select count(*), coalesce(sum(tickets_sold), 0) from marts.gold.event_sales"
         ).fetchall()[0]
         money = connection.execute(
-            "select currency, sum(gross_revenue), sum(net_revenue) from marts.gold.event_money"
-            " where gross_revenue <> 0 group by currency order by 2 desc"
+            """
+            select
+                coalesce(currency, 'none'), coalesce(any_value(exponent), 2), sum(tickets_sold),
+                sum(gross_revenue), sum(refunds_amount), sum(net_revenue)
+            from marts.gold.event_money left join warehouse.reference.currencies using (currency)
+            group by all order by 3 desc, 1
+            """
         ).fetchall()
     session.facts["headlines"] = {"events": events, "tickets_sold": tickets}
     session.headlines.append(f"{events:,} events, {tickets:,} tickets sold.")
-    for currency, gross, net in money:
-        session.headlines.append(
-            f"{currency or 'no currency'}: {gross:,.2f} gross, {net:,.2f} net of refunds, fees, tax."
-        )
-    shell = f".venv/bin/duckdb -readonly {_short(marts)}"
-    session.next.append(f"Open it: {shell}, then `from gold.event_sales;`.")
+    session.figures = (
+        ("Currency", "Tickets sold", "Gross", "Refunds", "Net"),
+        [
+            (currency, f"{sold:,}", *(f"{amount:,.{exponent}f}" for amount in amounts))
+            for currency, exponent, sold, *amounts in money
+        ],
+    )
+    marts = _short(session.settings.marts_path)
+    session.next.append(f"Look at it: .venv/bin/duckdb -readonly {shlex.quote(marts)}")
+    session.next.append("then type:  from gold.event_sales;")
 
 
 def _import_dbt() -> None:

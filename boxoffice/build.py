@@ -15,7 +15,7 @@ from boxoffice.settings import ROOT, Settings
 
 logger = logging.getLogger(__name__)
 
-LAYERS = ("silver", "gold")
+# The files of MAPPINGS_DIR, and the columns that models read.
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
@@ -243,18 +243,20 @@ def _invoke(
             raise outcome.exception  # a person's Ctrl-C
         logger.debug("dbt failed", exc_info=outcome.exception)
         raise explained(outcome.exception) or BoxofficeError(
-            f"dbt could not {arguments[0]} the models: {_first_lines(str(outcome.exception))}",
+            f"`dbt {arguments[0]}` stopped: {_first_lines(str(outcome.exception))}",
             "Mend the file it names; `git status` shows what was changed.",
         ) from outcome.exception
     return outcome
 
 
 def _close_connections() -> None:
-    """Let go of the warehouse: an adapter left open keeps the file's lock."""
+    """Let go of the warehouse, which the adapter keeps open between models: it would keep the file's lock."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import FACTORY
 
     for adapter in FACTORY.adapters.values():
         adapter.cleanup_connections()
+    DuckDBConnectionManager.close_all_connections()
 
 
 def _first_lines(text: str, lines: int = 6) -> str:

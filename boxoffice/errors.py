@@ -108,7 +108,7 @@ def explained_text(text: str, file: Path | str = "") -> BoxofficeError | None:
         )
     if _READ_ONLY.search(text):
         return BoxofficeError(
-            f"The disk cannot be written to{_at(file)}: it is read-only.",
+            f"{file or 'The disk'} cannot be written: it, its folder or its disk is read-only.",
             "Point DATABASE_URL and MARTS_PATH at a place that can be written.",
         )
     if _FORBIDDEN.search(text):
@@ -119,7 +119,7 @@ def explained_text(text: str, file: Path | str = "") -> BoxofficeError | None:
     if _NOT_DUCKDB.search(text):
         return BoxofficeError(
             f"{file or 'The warehouse'} is not a DuckDB file that can be read.",
-            "Move it away: the next run builds a new one from the sources.",
+            "Move it away, and the next run builds a new one from the sources; or change DATABASE_URL.",
         )
     if _OTHER_VERSION.search(text):
         return BoxofficeError(

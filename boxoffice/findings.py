@@ -1,16 +1,15 @@
 """What `doctor` finds: how one thing is set up, and what to do where it is not well."""
 
-import csv
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from boxoffice import mappings
 from boxoffice.errors import BoxofficeError, explained
-from boxoffice.settings import ROOT, Settings
+from boxoffice.settings import Settings
 
-DEFAULT_MAPPINGS = ROOT / "seeds" / "mappings"
 # Below this a run is likely to stop half way.
 LEAST_FREE = 1 << 30
 
@@ -66,29 +65,6 @@ def _of_folder(name: str, file: Path) -> Iterator[Finding]:
 
 
 def of_mappings(settings: Settings) -> Iterator[Finding]:
-    """The crosswalks in MAPPINGS_DIR: each there, readable, and with the header of its empty twin."""
-    found = 0
-    for default in sorted(DEFAULT_MAPPINGS.glob("*.csv")):
-        path = settings.mappings_dir / default.name
-        try:
-            expected, rows = _rows(default)[0], _rows(path)
-        except OSError as error:
-            yield Finding(
-                "mappings", "wrong", f"{path} cannot be read: {error.strerror}.", f"Copy {default} there."
-            )
-            continue
-        except UnicodeDecodeError:
-            yield Finding("mappings", "wrong", f"{path} is not UTF-8.", "Save it as CSV in UTF-8.")
-            continue
-        header = [cell.strip().lower() for cell in rows[0]] if rows else []
-        if header != expected:
-            problem = f"{path}, line 1: the header is {','.join(header) or 'empty'}."
-            yield Finding("mappings", "wrong", problem, f"It must be {','.join(expected)}.")
-        else:
-            found += len(rows) - 1
-    yield Finding("mappings", "ok", f"{settings.mappings_dir} holds {found} rows.")
-
-
-def _rows(path: Path) -> list[list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return [row for row in csv.reader(file) if any(row)]
+    """The crosswalks in MAPPINGS_DIR."""
+    found = [wrong("mappings", problem) for problem in mappings.problems(settings)]
+    yield from found or [Finding("mappings", "ok", f"{settings.mappings_dir} can be read.")]

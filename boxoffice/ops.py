@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from boxoffice.errors import LONGEST_TEXT, BoxofficeError, ConfigurationError, FailedCall
+from boxoffice.errors import LONGEST_TEXT, BoxofficeError, ConfigurationError, FailedCall, explained
 
 Error = sqlite3.Error
 
@@ -300,7 +300,7 @@ def opened(path: Path) -> Iterator[Ops]:
             _migrate(connection, path)
         except sqlite3.DatabaseError as error:
             if "not a database" not in str(error) and "malformed" not in str(error):
-                raise
+                raise explained(error, path) or error from error
             raise _damaged(path, error) from error
         yield Ops(connection)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from boxoffice.build import GoldTable
 
-# The oldest reader the marts file is made for.
+# The oldest DuckDB that reads the marts file and a new warehouse.
 STORAGE_VERSION = "v1.4.0"
 
 
@@ -58,9 +58,11 @@ def _copy(warehouse: Path, fresh: Path, tables: Mapping[str, GoldTable]) -> int:
             target = f"marts.{path}"
             connection.execute(f"create schema if not exists marts.{_name(table.schema)}")
             connection.execute(f"create table {target} as select {columns} from warehouse.{path}")
-            connection.execute(f"comment on table {target} is {_literal(table.description)}")
+            connection.execute(f"comment on table {target} is {_literal(table.description.strip())}")
             for column, description in table.columns.items():
-                connection.execute(f"comment on column {target}.{_name(column)} is {_literal(description)}")
+                connection.execute(
+                    f"comment on column {target}.{_name(column)} is {_literal(description.strip())}"
+                )
             counted = connection.execute(f"select count(*) from {target}").fetchone()
             rows += counted[0] if counted else 0
         connection.execute("checkpoint marts")

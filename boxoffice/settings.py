@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import overload
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from boxoffice.errors import ConfigurationError
 
@@ -84,23 +86,24 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     is_sandbox = _is_untouched(values)
     warehouse = _warehouse_path(values.get("DATABASE_URL"), is_sandbox)
     marts = ROOT / "warehouse" / ("sandbox_marts.duckdb" if is_sandbox else "marts.duckdb")
-    marts = _path(values, "MARTS_PATH", marts)
-    if marts == warehouse or marts.is_dir():
+    # Beside the warehouse, so that two warehouses never share journal and keys.
+    ops = warehouse.with_name("sandbox_ops.sqlite" if is_sandbox else "ops.sqlite")
+    if ops.resolve() == warehouse.resolve():
         raise ConfigurationError(
-            f"MARTS_PATH is {marts}, which is {'a folder' if marts.is_dir() else 'the warehouse itself'}.",
-            "Let it name a file of its own, or leave it out.",
+            f"DATABASE_URL is {warehouse}, which is the file of what no source can bring back.",
+            "Let it name a file of its own.",
         )
     if "SHEETS_DIR" in values and "SHEETS_URL" in values:
         raise ConfigurationError(
             "SHEETS_DIR and SHEETS_URL are both set.",
             "Keep the one that your sheets are in: a folder of CSV files, or a Google workbook.",
         )
+    marts = _marts_path(_path(values, "MARTS_PATH", marts), warehouse, ops)
     token = values.get("EVENTBRITE_TOKEN")
     return Settings(
         as_of=_as_of(values.get("BOXOFFICE_AS_OF")),
         warehouse_path=warehouse,
-        # Beside the warehouse, so that two warehouses never share journal and keys.
-        ops_path=warehouse.with_name("sandbox_ops.sqlite" if is_sandbox else "ops.sqlite"),
+        ops_path=ops,
         marts_path=marts,
         sheets_dir=_path(values, "SHEETS_DIR", ROOT / "data" / ("sample" if is_sandbox else "sheets")),
         mappings_dir=_path(
@@ -127,12 +130,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 def _dotenv() -> dict[str, str]:
     path = ROOT / ".env"
+    remedy = "Make it a readable UTF-8 text file of NAME=value lines."
     try:
-        return {name: value or "" for name, value in dotenv_values(path).items()}
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f".env cannot be read: {error}.", "Make it a readable UTF-8 text file of NAME=value lines."
-        ) from error
+        raise ConfigurationError(f".env cannot be read: {error}.", remedy) from error
+    # A line that is skipped could be the token, and a run on sample data what came of it.
+    for binding in parse_stream(StringIO(text)):
+        if binding.error:
+            raise ConfigurationError(f".env, line {binding.original.line}, is not NAME=value.", remedy)
+    values = dotenv_values(stream=StringIO(text), interpolate=False)
+    return {name: value or "" for name, value in values.items()}
 
 
 def _is_untouched(values: Mapping[str, str]) -> bool:
@@ -148,16 +158,41 @@ def _is_untouched(values: Mapping[str, str]) -> bool:
 def _warehouse_path(url: str | None, is_sandbox: bool) -> Path:
     if url is None:
         return ROOT / "warehouse" / ("sandbox.duckdb" if is_sandbox else "boxoffice.duckdb")
-    # The URL may hold a password: only its scheme is ever repeated.
-    scheme, _, rest = url.partition("://")
-    if scheme != "duckdb" or not rest.startswith("/") or rest in ("/", "//"):
+    # The URL may hold a password: nothing of it but a plain scheme is ever repeated.
+    scheme, separator, rest = url.partition("://")
+    problem = None
+    if not separator or not re.fullmatch(r"[a-z]+", scheme):
+        problem = "DATABASE_URL is not an address that boxoffice knows."
+    elif scheme != "duckdb":
+        problem = f"DATABASE_URL starts with {scheme!r}, which is not a database boxoffice can use."
+    # Not with a host, in memory, in somebody's cloud or with options, which this takes for names.
+    elif not rest.startswith("/") or not rest.strip("/") or re.match(r"/(:memory:|md:|.*\?)", rest):
+        problem = "DATABASE_URL names no file."
+    if problem:
         raise ConfigurationError(
-            f"DATABASE_URL starts with {scheme!r}, which is not a database boxoffice can use."
-            if scheme != "duckdb"
-            else "DATABASE_URL names no file.",
+            problem,
             "Write duckdb:///warehouse/boxoffice.duckdb or duckdb:////absolute/path.duckdb, or leave it out.",
         )
     return ROOT / rest[1:]
+
+
+def _marts_path(marts: Path, warehouse: Path, ops: Path) -> Path:
+    taken = {
+        warehouse.resolve(): "the warehouse itself",
+        ops.resolve(): "the file of what no source can bring back",
+    }
+    what = "a folder" if marts.is_dir() else taken.get(marts.resolve())
+    # Publishing renames a file over it: never over somebody's work.
+    if what is None and marts.is_file() and os.access(marts, os.R_OK):
+        with marts.open("rb") as file:
+            head = file.read(12)
+        if head and head[8:] != b"DUCK":
+            what = "a file of another kind"
+    if what:
+        raise ConfigurationError(
+            f"MARTS_PATH is {marts}, which is {what}.", "Let it name a file of its own, or leave it out."
+        )
+    return marts
 
 
 @overload

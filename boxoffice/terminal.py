@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from boxoffice.errors import BoxofficeError
@@ -26,15 +26,30 @@ class Terminal:
         """One paragraph. A pipe gets it as one line, whatever its length."""
         self.console.print(text, style=style, markup=False, soft_wrap=not self.console.is_terminal)
 
+    def item(self, text: str) -> None:
+        """One of several paragraphs. Its lines hang together where they wrap."""
+        if not self.console.is_terminal:
+            self.say(f"- {text}")
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row("-", Text(text))
+        self.console.print(grid)
+
     def begin(self, step: str) -> None:
         if not self.console.is_terminal or self.as_json:
             return
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
+        # Of one width, so that the bar stands still; all of it fits into 80 columns.
+        words = Column(width=36, no_wrap=True, overflow="ellipsis")
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            TextColumn("{task.description}", markup=False, table_column=words),
+            BarColumn(bar_width=16),
             TextColumn("{task.fields[count]}"),
             TimeElapsedColumn(),
             console=self.console,
@@ -46,27 +61,33 @@ class Terminal:
     def advance(self, step: str, what: str, done: int, total: int | None) -> None:
         if self.progress is not None:
             count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
-            words = f"{step}: {what}"[:44]
-            self.progress.update(self.task, description=words, completed=done, total=total, count=count)
+            self.progress.update(
+                self.task, description=f"{step}: {what}", completed=done, total=total, count=count
+            )
 
     def end(self, line: str) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
-        elif not self.console.is_terminal:
+        if not self._stop_progress() and not self.console.is_terminal:
             self.say(line)
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """The first two columns hold words, the others numbers."""
+    def _stop_progress(self) -> bool:
+        if self.progress is None:
+            return False
+        self.progress.stop()
+        self.progress = None
+        return True
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> None:
+        """The first columns hold `words`, the others numbers. Columns without any cell are left out."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
+        kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for place, head in enumerate(heads):
-            table.add_column(head, justify="left" if place < 2 else "right", overflow="fold")
+        for place in kept:
+            table.add_column(heads[place], justify="left" if place < words else "right", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(row[place]) for place in kept))
         self.console.print(table)
 
     def finding(self, system: str, state: str, what: str, remedy: str = "") -> None:
@@ -92,14 +113,14 @@ class Terminal:
             return
         self.say("What needs a look:", style="bold yellow")
         for step, error in problems[:MOST_PROBLEMS]:
-            self.say(f"- {step}: {error}")
+            self.item(f"{step}: {error}")
         if len(problems) > MOST_PROBLEMS:
-            self.say(f"- and {len(problems) - MOST_PROBLEMS} more, which --json lists")
+            self.item(f"and {len(problems) - MOST_PROBLEMS} more, which --json lists")
 
     def document(self, document: dict[str, Any]) -> None:
         if self.as_json:
             sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
 
     def error(self, text: str) -> None:
-        self.end("")
+        self._stop_progress()
         self.errors.print(text, style="bold red", markup=False, soft_wrap=not self.errors.is_terminal)

@@ -274,13 +274,13 @@ class _Stage:
         self.read = self.rejected = 0
         self.is_lean = False
         self._landed_at, self._numbers = landed_at, numbers
-        self._forgotten = forgotten if table in forgetting.MAIN_EMAIL else None
+        self._forgotten = forgotten
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
         self._rows = 0
 
     def add(self, objects: Iterable[Any], *, is_lean: bool = False, **parents: str) -> list[dict[str, Any]]:
-        """Adds the objects that have an id, and returns them.
+        """Adds the objects that have an id, and returns them as they came.
 
         Args:
             parents: ids that the listing knows better than the object.
@@ -289,11 +289,12 @@ class _Stage:
         whole = [each for each in received if isinstance(each, dict) and _id(each) is not None]
         self.rejected += len(received) - len(whole)
         self.is_lean |= is_lean
-        if self._forgotten:
-            whole = [forgetting.blanked(self.table, each, self._forgotten) for each in whole]
         if whole:
             readers = {name: _reader(name, parents.get(name)) for name in COLUMNS[self.table]}
-            page = landing.as_payloads(whole, readers, self._landed_at)
+            kept = whole
+            if self._forgotten:
+                kept = [forgetting.blanked(self.table, each, self._forgotten) for each in whole]
+            page = landing.as_payloads(kept, readers, self._landed_at)
             numbers = list(itertools.islice(self._numbers, len(whole)))
             page = page.append_column("seq", pa.array(numbers, pa.int64()))
             page = page.append_column("is_lean", pa.array([is_lean] * len(whole), pa.bool_()))

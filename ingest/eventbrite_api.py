@@ -233,7 +233,7 @@ class Client:
         except _Again as trouble:
             problem = f"Eventbrite did not answer for {path} in {self._attempts} attempts: {trouble}."
             raise self._failed(
-                Unavailable(problem, "What was loaded before stays. Run again later.")
+                Unavailable(problem, "What was loaded before stays. Check the network, or run again later.")
             ) from None
         except CallError as error:
             self._failed(error)

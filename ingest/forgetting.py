@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from boxoffice.ops import EMAIL, Forgotten
+from boxoffice.publish import STORAGE_VERSION
 from boxoffice.settings import Settings
 from ingest import landing
 
-# Eventbrite's keys that tell of the buyer or the attendee, wherever in an order or an attendee they stand at
-# the top. What is a list or an object becomes an empty one.
-PERSONAL = frozenset(
+# What stays of one's own order or ticket: the sale. All else goes, keys nobody knows of yet too.
+OF_A_SALE = frozenset(
     {
-        *("name", "first_name", "last_name", "prefix", "suffix", "email", "emails", "profile"),
-        *("answers", "survey", "survey_responses", "contact_list_preferences"),
-        *("phone", "phones", "cell_phone", "home_phone", "work_phone", "address", "addresses"),
-        *("age", "birth_date", "gender", "company", "job_title", "website", "blog"),
+        *("_type", "id", "resource_uri", "created", "changed", "status", "event_id", "order_id"),
+        *("ticket_class_id", "ticket_class_name", "variant_id", "quantity", "costs", "time_remaining"),
+        *("checked_in", "cancelled", "refunded", "barcodes", "delivery_method", "merchandise"),
+        *("affiliate", "guestlist_id", "promo_code", "promotional_code", "refund_requests"),
     }
 )
 OF_A_REQUEST = frozenset(("from_email", "from_name", "message", "last_message"))
@@ -42,18 +42,18 @@ PERSONAL_COLUMNS = ("name", "email")
 
 
 def blanked(kind: str, each: dict[str, Any], forgotten: Forgotten) -> dict[str, Any]:
-    """An order or attendee (`kind`: the table) without the people forgotten; itself when it names none.
+    """An object (`kind`: its table) without the people forgotten; itself when it names none.
 
     Returns:
-        The same keys. Of one's own order or ticket all that tells of a person is blank; of somebody else's,
-        the refund requests and texts that name them.
+        The same keys. Of one's own order or ticket all but the sale is blank; of everything else, the refund
+        requests and texts that name them.
     """
     if not forgotten or not any(forgotten.mentioned_in(text) for text in _texts(each)):
         return each
     person = each.get("profile") if kind == "attendees" else each
     email = person.get("email") if isinstance(person, dict) else None
-    is_own = isinstance(email, str) and any(forgotten.matches([email]))
-    whole = {key: _blank(value) if is_own and key in PERSONAL else value for key, value in each.items()}
+    is_own = kind in MAIN_EMAIL and isinstance(email, str) and any(forgotten.matches([email]))
+    whole = {key: _blank(value) if is_own and key not in OF_A_SALE else value for key, value in each.items()}
     requests = whole.get("refund_requests")
     if isinstance(requests, dict):
         whole["refund_requests"] = _request(requests, is_own, forgotten)
@@ -180,7 +180,10 @@ def redact(settings: Settings, forgotten: Forgotten) -> int:
     with landing.warehouse(settings) as connection:
         if connection is not None and _is_done(connection, people):
             return 0
-    shutil.rmtree(settings.dlt_dir, ignore_errors=True)
+    # What DuckDB spilled in a run that was killed lies beside the warehouse.
+    spilled = settings.warehouse_path.with_name(f"{settings.warehouse_path.name}.tmp")
+    for folder in (settings.dlt_dir, spilled):
+        shutil.rmtree(folder, ignore_errors=True)
     if not settings.warehouse_path.exists():
         return 0
     with landing.warehouse(settings, read_only=False) as connection:
@@ -188,15 +191,13 @@ def redact(settings: Settings, forgotten: Forgotten) -> int:
         connection.begin()
         columns = _text_columns(connection)
         changed = 0
-        for kind in MAIN_EMAIL:
-            for table in (kind, f"{kind}_history"):
-                if ("bronze_eventbrite", table) in columns:
-                    name, email = f"bronze_eventbrite.{table}", MAIN_EMAIL[kind]
-                    changed += _redact_payloads(connection, name, partial(blanked, kind), email, forgotten)
-        if ("bronze_airtable", "records") in columns:
-            name = "bronze_airtable.records"
-            changed += _redact_payloads(connection, name, blanked_record, None, forgotten)
         for (schema, table), names in columns.items():
+            if schema == "bronze_eventbrite" and "payload" in names:
+                kind = table.removesuffix("_history")
+                blank, email = partial(blanked, kind), MAIN_EMAIL.get(kind)
+                changed += _redact_payloads(connection, f"{schema}.{table}", blank, email, forgotten)
+            if schema == "bronze_airtable" and "payload" in names:
+                changed += _redact_payloads(connection, f"{schema}.{table}", blanked_record, None, forgotten)
             if schema == "bronze_sheets" and "_record" in names:
                 changed += _redact_sheet(connection, table, names, forgotten)
         if ("bronze_sheets", "rejects") in columns:
@@ -259,46 +260,38 @@ def _redact_payloads(
     if not found:
         return 0
     rows = connection.execute(
-        f"select id, payload_hash, payload from {table}"
+        f"select rowid, id, payload from {table}"
         f" where contains(payload, '@') and list_has_any({tokens}, $found)",
         {"token": EMAIL, "found": found},
     ).fetchall()
     fresh = []
-    for key, held_hash, payload in rows:
+    for row, key, payload in rows:
         each = orjson.loads(payload)
         whole = blank(each, forgotten)
         if whole is not each:
-            fresh.append(
-                {
-                    "id": key,
-                    "held_hash": held_hash,
-                    "payload": orjson.dumps(whole).decode(),
-                    "payload_hash": landing.payload_hash(whole),
-                }
-            )
+            fresh.append((row, key, orjson.dumps(whole).decode(), landing.payload_hash(whole)))
     if not fresh:
         return 0
-    names = ("id", "held_hash", "payload", "payload_hash")
-    connection.register(
-        "fresh", pa.Table.from_pylist(fresh, pa.schema([(name, pa.string()) for name in names]))
-    )
+    names = ("row", "id", "payload", "payload_hash")
+    connection.register("fresh", pa.table(dict(zip(names, zip(*fresh, strict=True), strict=True))))
     connection.execute(
         f"update {table} as held set payload = fresh.payload, payload_hash = fresh.payload_hash from fresh"
-        " where held.id = fresh.id and held.payload_hash = fresh.held_hash"
+        " where held.rowid = fresh.row"
     )
-    # Versions that differed in the person only are one now: the one seen first.
-    connection.execute(
-        f"""
-        delete from {table} where rowid in (
-            select rowid from (
-                select rowid, row_number() over (
-                    partition by id, payload_hash order by landed_at, rowid
-                ) as place
-                from {table} where id in (select id from fresh)
-            ) where place > 1
+    if table.endswith("_history"):
+        # Versions that differed in the person only are one now: the one seen first.
+        connection.execute(
+            f"""
+            delete from {table} where rowid in (
+                select rowid from (
+                    select rowid, row_number() over (
+                        partition by id, payload_hash order by landed_at, rowid
+                    ) as place
+                    from {table} where id in (select id from fresh)
+                ) where place > 1
+            )
+            """
         )
-        """
-    )
     connection.unregister("fresh")
     return len(fresh)
 
@@ -376,8 +369,12 @@ def rewrite(settings: Settings) -> None:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
         with landing.plain_errors(settings), duckdb.connect() as connection:
-            for name, path in (("held", held), ("fresh", fresh)):
-                connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name}")
+            for name, path, option in (
+                ("held", held, ""),
+                ("fresh", fresh, f" (storage_version '{STORAGE_VERSION}')"),
+            ):
+                place = str(path).replace("'", "''")
+                connection.execute(f"attach '{place}' as {name}{option}")
             connection.execute("checkpoint held")
             connection.execute("copy from database held to fresh")
             connection.execute("checkpoint fresh")

@@ -1,10 +1,10 @@
-"""How rows reach bronze: a dlt pipeline per source, Arrow batches, and a merge on a key everywhere."""
+"""How rows reach bronze: a dlt pipeline per source, parquet files, snapshots and upserts by key."""
 
 import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -129,25 +129,6 @@ def _configure_dlt(settings: Settings) -> None:
         }
     )
     logging.getLogger("dlt").setLevel(logging.CRITICAL)
-
-
-def table(
-    name: str,
-    batches: Iterable[Any],
-    *,
-    primary_key: str | Sequence[str] | None = None,
-    merge_key: str | Sequence[str] | None = None,
-) -> Any:
-    """A dlt resource that merges Arrow batches into `name`: rows of the same key are replaced.
-
-    Args:
-        batches: Arrow tables or record batches; a generator is consumed while landing.
-        primary_key: of two rows with the same one, within a load, one is kept.
-        merge_key: every held row with one of the keys that arrive goes; all rows that arrive are kept.
-    """
-    return dlt.resource(
-        batches, name=name, write_disposition="merge", primary_key=primary_key, merge_key=merge_key
-    )
 
 
 def snapshot(name: str, path: Path, schema: pa.Schema, rows: int) -> Any:

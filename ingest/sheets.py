@@ -298,7 +298,7 @@ def _files_in_use(settings: Settings, result: SourceResult) -> dict[str, _File]:
     except OSError as error:
         raise BoxofficeError(
             f"The folder of the sheets, {folder}, cannot be read: {error.strerror}.",
-            "Make it, or set SHEETS_DIR to the folder that holds the CSV files.",
+            "Let SHEETS_DIR name a folder of CSV files that this user may read.",
         ) from error
 
     by_sheet: dict[str, list[_File]] = {}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import stat
 import sys
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 
-from boxoffice.errors import BoxofficeError
+from boxoffice.errors import BoxofficeError, explained
 
 STATE = Path(__file__).resolve().parent.parent / "warehouse" / "sandbox"
 ATTENDEES = 3000
@@ -48,8 +49,11 @@ class Group(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except BoxofficeError as error:
-            click.echo(str(error), err=True)
+        except (BoxofficeError, OSError, sqlite3.Error) as error:
+            known = explained(error)
+            if known is None:
+                raise
+            click.echo(str(known), err=True)
             sys.exit(2)
 
 

@@ -25,7 +25,9 @@ scans as (
         sheet.scanned_local,
         sheet.gate,
         coalesce(tickets.event_key, sheet_events.event_key, 'sheets-unknown') as event_key,
-        coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance
+        coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance,
+        sheet.event_id is not null
+        and coalesce(sheet_events.event_key, 'sheets-unknown') <> tickets.event_key as is_elsewhere
     from sheet
     left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
     left join tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
@@ -66,7 +68,8 @@ select
     {{ local_ts('attendees.checked_in_at', "coalesce(events.timezone, 'UTC')") }} as checked_in_local,
     cast(null as {{ dbt.type_string() }}) as gate,
     true as is_first,
-    coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance
+    coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance,
+    false as is_elsewhere
 from attendees
 left join events on 'eventbrite-' || attendees.event_id = events.event_key
 left join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
@@ -81,6 +84,7 @@ select
     scans.scanned_local as checked_in_local,
     scans.gate,
     scans.ticket_key is not null and later_scans.checkin_id is null as is_first,
-    scans.is_attendance
+    scans.is_attendance,
+    coalesce(scans.is_elsewhere, false) as is_elsewhere
 from scans
 left join later_scans on scans.checkin_id = later_scans.checkin_id

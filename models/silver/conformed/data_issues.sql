@@ -1,19 +1,25 @@
 -- Grain: one row per problem of a record, a cell or an object. Everything here was found while building
 -- silver: rows of sources are read again only where they are few.
 {%- set text = dbt.type_string() %}
+{%- set day = 'not a date as YYYY-MM-DD: taken as empty' %}
+{%- set number = 'not a number: taken as empty' %}
+{%- set whole = 'not a whole number: taken as empty' %}
 {%- set cells = {
-    'artists': {'artist_id': {'created_at': 'created_date'}},
-    'venues': {'venue_id': {'capacity': 'capacity'}},
-    'events': {'event_id': {'event_date': 'event_date', 'ticket_price': 'ticket_price'}},
-    'customers': {'customer_id': {'created_at': 'created_date'}},
-    'refunds': {'refund_id': {'refund_amount': 'refund_amount', 'refunded_at': 'refunded_local'}},
+    'artists': {'artist_id': {'created_at': ['created_date', day]}},
+    'venues': {'venue_id': {'capacity': ['capacity', whole]}},
+    'events': {'event_id': {'event_date': ['event_date', day], 'ticket_price': ['ticket_price', number]}},
+    'customers': {'customer_id': {'created_at': ['created_date', day]}},
+    'refunds': {'refund_id': {
+        'refund_amount': ['refund_amount', number],
+        'refunded_at': ['refunded_local', day],
+    }},
     'campaigns': {'campaign_id': {
-        'spend': 'spend_amount',
-        'impressions': 'impressions',
-        'clicks': 'clicks',
-        'conversions': 'conversions',
-        'start_date': 'start_date',
-        'end_date': 'end_date',
+        'spend': ['spend_amount', number],
+        'impressions': ['impressions', whole],
+        'clicks': ['clicks', whole],
+        'conversions': ['conversions', whole],
+        'start_date': ['start_date', day],
+        'end_date': ['end_date', day],
     }},
 } %}
 with left_out as (select * from {{ ref('int_sheets__left_out') }}),
@@ -52,6 +58,7 @@ sheet_refunds as (
         refunds.line,
         refunds.refund_id,
         refunds.ticket_id,
+        refunds.event_id,
         refunds.refund_amount
     from {{ ref('stg_sheets__refunds') }} as refunds
     left join left_out
@@ -59,6 +66,25 @@ sheet_refunds as (
             refunds.record = left_out.record
             and refunds.file = left_out.file
             and left_out.sheet = 'refunds'
+    where left_out.record is null
+),
+
+sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
+
+sheet_scans as (
+    select
+        scans.file,
+        scans.line,
+        scans.checkin_id,
+        scans.ticket_id,
+        scans.event_id,
+        scans.scanned_at_text
+    from {{ ref('stg_sheets__checkins') }} as scans
+    left join left_out
+        on
+            scans.record = left_out.record
+            and scans.file = left_out.file
+            and left_out.sheet = 'checkins'
     where left_out.record is null
 ),
 
@@ -97,6 +123,7 @@ troubled as (
             tickets.has_issue
             or tickets.status = 'unknown'
             or tickets.refunds_amount > tickets.gross_amount
+            or tickets.gross_amount < 0
             or (
                 tickets.status in ('refunded', 'cancelled')
                 and tickets.refunds_amount = 0
@@ -113,7 +140,10 @@ ticket_problems as (
         ticket_id,
         'price_paid' as column_name,
         price_paid_text as value,
-        case when price_paid_text is null then 'no price' else 'not a number' end as reason,
+        case
+            when price_paid_text is null then 'no price: counted as 0'
+            else 'not a number: counted as 0'
+        end as reason,
         case when price_paid_text is null then 'flagged' else 'blanked' end as severity
     from troubled
     where price_paid_text is null or {{ try_number('price_paid_text') }} is null
@@ -125,8 +155,8 @@ ticket_problems as (
         'purchase_datetime' as column_name,
         purchase_datetime_text as value,
         case
-            when purchase_datetime_text is null then 'no date: on no day'
-            else 'not an ISO date: on no day'
+            when purchase_datetime_text is null then 'no date: counted, but on no day'
+            else 'not a date as YYYY-MM-DD: counted, but on no day'
         end as reason,
         case when purchase_datetime_text is null then 'flagged' else 'blanked' end as severity
     from troubled
@@ -138,7 +168,7 @@ ticket_problems as (
         ticket_id,
         'event_id' as column_name,
         event_id as value,
-        'no such event' as reason,
+        'no such event: counted under the event unknown' as reason,
         'flagged' as severity
     from troubled
     where event_key = 'sheets-unknown'
@@ -149,7 +179,7 @@ ticket_problems as (
         ticket_id,
         'customer_id' as column_name,
         unknown_customer_id as value,
-        'no such customer' as reason,
+        'no such customer: the ticket counts all the same' as reason,
         'flagged' as severity
     from troubled
     where unknown_customer_id is not null
@@ -160,7 +190,7 @@ ticket_problems as (
         ticket_id,
         'status' as column_name,
         status_text as value,
-        'unknown status: not valid, its money stays' as reason,
+        'unknown status: not counted as sold, its money stays' as reason,
         'flagged' as severity
     from troubled
     where status = 'unknown'
@@ -171,10 +201,21 @@ ticket_problems as (
         ticket_id,
         'price_paid' as column_name,
         cast(refunds_amount as {{ text }}) as value,
-        'refunded above its price' as reason,
+        'refunded more than it cost: both amounts stay' as reason,
         'flagged' as severity
     from troubled
-    where refunds_amount > gross_amount
+    where refunds_amount > gross_amount and refunds_amount > 0
+    union all
+    select
+        file,
+        line,
+        ticket_id,
+        'price_paid' as column_name,
+        price_paid_text as value,
+        'below 0: kept, and lowers the revenue' as reason,
+        'flagged' as severity
+    from troubled
+    where gross_amount < 0
     union all
     select
         file,
@@ -182,7 +223,7 @@ ticket_problems as (
         ticket_id,
         'status' as column_name,
         status_text as value,
-        'no refund on record: its money stays' as reason,
+        'not valid any more, and no refund on record: its money stays' as reason,
         'flagged' as severity
     from troubled
     where status in ('refunded', 'cancelled') and refunds_amount = 0 and gross_amount <> 0
@@ -192,14 +233,15 @@ ticket_problems as (
     {%- for key, columns in by_key.items() %}
 
         {{ sheet }}_cells as (
-            {%- for column, typed in columns.items() %}
+            {%- for column, (typed, reason) in columns.items() %}
                 select
                     '{{ sheet }}' as table_name,
                     records.file,
                     records.line,
                     records.{{ key }} as record_key,
                     '{{ column }}' as column_name,
-                    records.{{ column }}_text as value
+                    records.{{ column }}_text as value,
+                    '{{ reason }}' as reason
                 from {{ ref('stg_sheets__' ~ sheet) }} as records
                 left join left_out
                     on
@@ -228,9 +270,10 @@ blanked as (
         scans.line,
         scans.checkin_id as record_key,
         'scanned_at' as column_name,
-        scans.scanned_at_text as value
+        scans.scanned_at_text as value,
+        '{{ day }}' as reason
     from {{ ref('checkins') }} as checkins
-    inner join {{ ref('stg_sheets__checkins') }} as scans on checkins.checkin_id = scans.checkin_id
+    inner join sheet_scans as scans on checkins.checkin_id = scans.checkin_id
     where
         checkins.source = 'sheets'
         and checkins.checked_in_local is null
@@ -244,7 +287,7 @@ orphans as (
         event_id as record_key,
         'artist_id' as column_name,
         artist_id as value,
-        'no such artist' as reason
+        'no such artist: the event has none' as reason
     from events
     where artist_id is not null and artist_key is null
     union all
@@ -254,7 +297,7 @@ orphans as (
         event_id as record_key,
         'venue_id' as column_name,
         venue_id as value,
-        'no such venue' as reason
+        'no such venue: the event has none, and not its capacity' as reason
     from events
     where venue_id is not null and venue_key is null
     union all
@@ -264,10 +307,52 @@ orphans as (
         checkins.checkin_id as record_key,
         'ticket_id' as column_name,
         scans.ticket_id as value,
-        'no such ticket' as reason
+        'no such ticket: the scan does not count' as reason
     from {{ ref('checkins') }} as checkins
-    inner join {{ ref('stg_sheets__checkins') }} as scans on checkins.checkin_id = scans.checkin_id
+    inner join sheet_scans as scans on checkins.checkin_id = scans.checkin_id
     where checkins.source = 'sheets' and checkins.ticket_key is null
+    union all
+    select
+        checkins.source,
+        'checkins' as table_name,
+        checkins.checkin_id as record_key,
+        'event_id' as column_name,
+        scans.event_id as value,
+        'not the event of its ticket: the scan counts for the ticket''s' as reason
+    from {{ ref('checkins') }} as checkins
+    inner join sheet_scans as scans on checkins.checkin_id = scans.checkin_id
+    where checkins.is_elsewhere
+    union all
+    select
+        'sheets' as source,
+        'refunds' as table_name,
+        refunds.refund_id as record_key,
+        'event_id' as column_name,
+        sheet_refunds.event_id as value,
+        'not the event of its ticket: the refund counts for the ticket''s' as reason
+    from {{ ref('refunds') }} as refunds
+    inner join sheet_refunds on refunds.refund_id = sheet_refunds.refund_id
+    left join sheet_events on sheet_refunds.event_id = sheet_events.event_id
+    where
+        refunds.source = 'sheets'
+        and refunds.ticket_key is not null
+        and sheet_refunds.event_id is not null
+        and coalesce(sheet_events.event_key, 'sheets-unknown') <> refunds.event_key
+    union all
+    select
+        'sheets' as source,
+        'event_links' as table_name,
+        event_links.sheets_event_id as record_key,
+        'eventbrite_event_id' as column_name,
+        event_links.eventbrite_event_id as value,
+        case
+            when sheet_events.event_id is null then 'the sheet has no such event: joins nothing'
+            when sheet_events.is_linked then 'its event is joined to another already: joins nothing'
+            else 'Eventbrite has no such event, or it is a series: joins nothing'
+        end as reason
+    from {{ ref('event_links') }} as event_links
+    left join sheet_events on event_links.sheets_event_id = sheet_events.event_id
+    where coalesce(sheet_events.event_key, '') <> 'eventbrite-' || event_links.eventbrite_event_id
     union all
     select
         'sheets' as source,
@@ -275,7 +360,7 @@ orphans as (
         refunds.refund_id as record_key,
         'ticket_id' as column_name,
         sheet_refunds.ticket_id as value,
-        'no such ticket: its money stays' as reason
+        'no such ticket: the refund counts for the event it names' as reason
     from {{ ref('refunds') }} as refunds
     inner join sheet_refunds on refunds.refund_id = sheet_refunds.refund_id
     where refunds.source = 'sheets' and refunds.ticket_key is null
@@ -286,10 +371,15 @@ orphans as (
         campaigns.campaign_id as record_key,
         'event_id' as column_name,
         sheet.event_id as value,
-        'no such event' as reason
+        'no such event: its spend is under the event unknown' as reason
     from {{ ref('campaigns') }} as campaigns
     inner join {{ ref('stg_sheets__campaigns') }} as sheet on campaigns.campaign_id = sheet.campaign_id
-    where campaigns.event_key = 'sheets-unknown'
+    left join left_out
+        on
+            sheet.record = left_out.record
+            and sheet.file = left_out.file
+            and left_out.sheet = 'campaigns'
+    where campaigns.event_key = 'sheets-unknown' and left_out.record is null
     union all
     select
         'eventbrite' as source,
@@ -297,7 +387,7 @@ orphans as (
         tickets.ticket_id as record_key,
         'event_id' as column_name,
         attendees.event_id as value,
-        'no such event' as reason
+        'no such event: counted under the event unknown' as reason
     from tickets
     inner join attendees on tickets.ticket_id = attendees.ticket_id
     where tickets.source = 'eventbrite' and tickets.has_issue
@@ -308,7 +398,7 @@ orphans as (
         attendees.ticket_id as record_key,
         'order_id' as column_name,
         attendees.order_id as value,
-        'no such order' as reason
+        'no such order: the ticket counts by itself' as reason
     from attendees
     left join online_orders on attendees.order_id = online_orders.order_id
     where attendees.order_id is not null and online_orders.order_id is null
@@ -330,7 +420,7 @@ orphans as (
         order_id as record_key,
         'event_id' as column_name,
         cast(null as {{ text }}) as value,
-        'no such event' as reason
+        'no such event: what it holds is under the event unknown' as reason
     from {{ ref('orders') }}
     where event_key = 'eventbrite-unknown'
 ),
@@ -342,7 +432,7 @@ unknown_words as (
         attendees.ticket_id as record_key,
         'status' as column_name,
         attendees.status as value,
-        'unknown status: not valid, its money stays' as reason
+        'unknown status: not counted as sold, its money stays' as reason
     from tickets
     inner join attendees on tickets.ticket_id = attendees.ticket_id
     where tickets.source = 'eventbrite' and tickets.status = 'unknown'
@@ -441,8 +531,9 @@ currency_problems as (
         'currency' as column_name,
         currency as value,
         case
-            when currency is null then 'money without a currency'
-            when exponent is null then 'no ISO 4217 currency: taken to have two decimals'
+            when currency is null then 'money without a currency: never added to any other'
+            when exponent is null and source = 'sheets' then 'not a currency of ISO 4217: kept as written'
+            when exponent is null then 'not a currency of ISO 4217: taken to have two decimals'
             else 'not the currency of its event: in event_money, not in event_sales'
         end as reason
     from ranked
@@ -461,13 +552,45 @@ told as (
     where basis = 'request' and ticket_id is not null
 ),
 
+requested as (
+    select
+        requests.order_id,
+        sum({{ minor_to_major('requests.amount_minor', 'currencies.exponent') }}) as amount
+    from {{ ref('stg_eventbrite__refund_requests') }} as requests
+    inner join online_orders on requests.order_id = online_orders.order_id
+    left join events on 'eventbrite-' || online_orders.event_id = events.event_key
+    left join currencies on coalesce(online_orders.currency, events.currency) = currencies.currency
+    where requests.status = 'processed' and requests.amount_minor > 0 and not online_orders.is_unpaid
+    group by requests.order_id
+),
+
+lowered as (
+    select
+        order_id,
+        sum(refunds_amount) as amount
+    from (
+        select
+            tickets.order_id,
+            tickets.refunds_amount
+        from tickets
+        inner join requested on tickets.order_id = requested.order_id
+        union all
+        select
+            order_id,
+            refunds_amount
+        from {{ ref('order_items') }}
+    ) as refunded
+    group by order_id
+),
+
 money_problems as (
     select
         'attendees' as table_name,
         attendees.ticket_id as record_key,
         'costs.gross' as column_name,
         cast(tickets.gross_amount as {{ text }}) as value,
-        'refunded or cancelled when first seen, and no processed request says how much: as seen' as reason
+        'refunded or cancelled before first seen, no refund request says how much: the price seen counts'
+            as reason
     from attendees
     inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
     left join first_versions on attendees.ticket_id = first_versions.ticket_id
@@ -501,11 +624,45 @@ money_problems as (
     where attendees.gross_minor > first_versions.gross_minor and not attendees.is_unpaid
     union all
     select
+        'attendees' as table_name,
+        attendees.ticket_id as record_key,
+        'refunded' as column_name,
+        cast(tickets.gross_amount as {{ text }}) as value,
+        'says that it was refunded, but its price was never lowered: no refund is counted' as reason
+    from first_versions
+    inner join attendees on first_versions.ticket_id = attendees.ticket_id
+    inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
+    where
+        attendees.is_refunded
+        and not first_versions.is_refunded
+        and tickets.refunds_amount = 0
+        and tickets.gross_amount <> 0
+    union all
+    select
+        'attendees' as table_name,
+        ticket_id as record_key,
+        'costs.gross' as column_name,
+        cast(gross_amount - refunds_amount as {{ text }}) as value,
+        'gone from Eventbrite without a refund: not counted as sold, its money stays' as reason
+    from tickets
+    where source = 'eventbrite' and status = 'deleted' and gross_amount <> refunds_amount
+    union all
+    select
+        'orders' as table_name,
+        requested.order_id as record_key,
+        'refund_requests' as column_name,
+        cast(requested.amount as {{ text }}) as value,
+        'its refund requests paid back more than its costs fell by: only the fall counts as refund' as reason
+    from requested
+    left join lowered on requested.order_id = lowered.order_id
+    where requested.amount > coalesce(lowered.amount, 0)
+    union all
+    select
         'orders' as table_name,
         order_id as record_key,
         'costs.gross' as column_name,
         cast(gross_amount as {{ text }}) as value,
-        'costs less than its attendees together: the attendees count' as reason
+        'the order costs less than its tickets together: the tickets count' as reason
     from {{ ref('int_eventbrite__order_balances') }}
     where gross_amount < 0
     union all
@@ -514,7 +671,7 @@ money_problems as (
         order_id as record_key,
         'costs.gross' as column_name,
         cast(refunds_amount as {{ text }}) as value,
-        'lowered less than its attendees together: the attendees count' as reason
+        'the order was lowered by less than its tickets together: the tickets count' as reason
     from {{ ref('int_eventbrite__order_balances') }}
     where gross_amount >= 0 and refunds_amount < 0
 ),
@@ -590,13 +747,34 @@ unpaid_refunds as (
     where tickets.status = 'unpaid'
 ),
 
-undated_refunds as (
+refund_problems as (
     select
         source,
         refund_id,
-        amount
+        'refunded_at' as column_name,
+        amount as value,
+        'no date: counted, but on no day' as reason
     from {{ ref('refunds') }}
     where refunded_date is null
+    union all
+    select
+        refunds.source,
+        refunds.refund_id,
+        'refunded_at' as column_name,
+        refunds.amount as value,
+        'paid back before the ticket was sold: counted on the day it states' as reason
+    from {{ ref('refunds') }} as refunds
+    inner join tickets on refunds.ticket_key = tickets.ticket_key
+    where refunds.refunded_date < tickets.sold_date
+    union all
+    select
+        source,
+        refund_id,
+        'refund_amount' as column_name,
+        amount as value,
+        'below 0: kept, and lowers the refunds' as reason
+    from {{ ref('refunds') }}
+    where amount < 0
 )
 
 select
@@ -607,7 +785,7 @@ select
     cast(null as {{ text }}) as record_key,
     cast(null as {{ text }}) as column_name,
     cast(null as {{ text }}) as value,
-    reason,
+    reason || ': the record is left out' as reason,
     'left_out' as severity
 from rejects
 union all
@@ -619,7 +797,10 @@ select
     record_key,
     cast(null as {{ text }}) as column_name,
     cast(null as {{ text }}) as value,
-    reason,
+    case
+        when reason = 'no key' then 'no id: the record is left out'
+        else 'a later record has the same id: that one counts, this one is left out'
+    end as reason,
     'left_out' as severity
 from left_out
 union all
@@ -643,7 +824,7 @@ select
     record_key,
     column_name,
     value,
-    'not readable as what the column holds' as reason,
+    reason,
     'blanked' as severity
 from blanked
 union all
@@ -655,7 +836,7 @@ select
     refund_id as record_key,
     'refund_amount' as column_name,
     cast(refund_amount as {{ text }}) as value,
-    'refund of a ticket that was never paid' as reason,
+    'refund of a ticket that was never paid: not counted' as reason,
     'left_out' as severity
 from unpaid_refunds
 {%- for problems in ['orphans', 'unknown_words', 'currency_problems'] %}
@@ -693,7 +874,7 @@ select
     record_key,
     column_name,
     value,
-    'outside 1990 to 2100' as reason,
+    'outside 1990 to 2100: on no day of the calendar' as reason,
     'flagged' as severity
 from day_problems
 union all
@@ -715,11 +896,11 @@ select
     cast(null as {{ text }}) as file,
     cast(null as bigint) as line,
     refund_id as record_key,
-    'refunded_at' as column_name,
-    cast(amount as {{ text }}) as value,
-    'no date: on no day' as reason,
+    column_name,
+    cast(value as {{ text }}) as value,
+    reason,
     'flagged' as severity
-from undated_refunds
+from refund_problems
 union all
 select
     'airtable' as source,

@@ -25,7 +25,7 @@ sheet_channels as (
     select
         channel as channel_name,
         {{ folded('channel') }} as channel
-    from (select distinct channel from sheet) as named
+    from (select distinct channel from {{ ref('stg_sheets__tickets') }}) as named
 ),
 
 online_refunds as (

@@ -2,31 +2,22 @@
 -- and not read twice.
 {%- set paths = eventbrite_cost_paths() -%}
 {%- do paths.update({'status': 'text', 'refunded': 'boolean'}) %}
-with history as (select * from {{ source('eventbrite', 'attendees_history') }}),
+with today as (select * from {{ source('eventbrite', 'attendees') }}),
 
-today as (select * from {{ source('eventbrite', 'attendees') }}),
-
--- Narrow, so that the payloads of versions that are still today's stay unread.
-superseded as (
-    select
-        history.id,
-        history.payload_hash
-    from history
-    inner join today on history.id = today.id
-    where history.payload_hash <> today.payload_hash
-),
-
+-- Told by hashes, so that no version of today's is parsed.
 source as (
     select
         history.id,
         history.changed,
         history.landed_at,
         {{ json_parsed('history.payload', paths) }} as parsed
-    from history
-    inner join superseded
-        on
-            history.id = superseded.id
-            and history.payload_hash = superseded.payload_hash
+    from {{ source('eventbrite', 'attendees_history') }} as history
+    where
+        not exists (
+            select 1
+            from today
+            where today.id = history.id and today.payload_hash = history.payload_hash
+        )
 ),
 
 versions as (

@@ -20,10 +20,11 @@ links as (
 
 select
     sheet.event_id,
-    sheet.currency,
+    coalesce(sheet.currency, online.currency) as currency,
     coalesce('eventbrite-' || links.eventbrite_event_id, 'sheets-' || sheet.event_id) as event_key,
     links.eventbrite_event_id is not null as is_linked
 from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
 left join links on sheet.event_id = links.sheets_event_id
+left join {{ ref('stg_eventbrite__events') }} as online on links.eventbrite_event_id = online.event_id
 where left_out.record is null

@@ -41,7 +41,8 @@ models:
     "models/gold/buyers.yml": """
 models:
   - name: buyers
-    description: One row per buyer.
+    description: >
+      One row per buyer.
     columns:
       - {name: person_id, data_type: int, description: The person's id., data_tests: [unique]}
       - {name: built_at, data_type: string, description: When it was built.}

@@ -128,6 +128,7 @@ def test_the_marts_file_explains_itself(settings: Settings, project: Path) -> No
     published(settings, project)
     comments = "select comment from duckdb_columns() where table_name = 'buyers' order by column_index"
     assert rows(settings.marts_path, comments) == [("The person's id.",), ("When it was built.",)]
+    assert rows(settings.marts_path, "select comment from duckdb_tables()") == [("One row per buyer.",)]
 
 
 def test_an_open_reader_reads_on_while_the_file_is_swapped(settings: Settings, project: Path) -> None:
@@ -204,18 +205,31 @@ def test_a_failed_copy_leaves_nothing_behind(
     assert list(settings.marts_path.parent.glob(".marts*")) == []
 
 
-def test_duckdb_1_4_opens_the_marts_file(settings: Settings, project: Path) -> None:
+def test_duckdb_1_4_opens_the_marts_file_and_not_one_of_a_later_version(
+    settings: Settings, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert READER.is_dir(), (
         "DuckDB 1.4 is not installed: run `make test` once, or see requirements-reader.lock"
     )
-    published(settings, project)
     script = (
         f"import sys; sys.path.insert(0, {str(READER)!r}); import duckdb\n"
         f"connection = duckdb.connect({str(settings.marts_path)!r}, read_only=True)\n"
         "print(duckdb.__version__, connection.execute('select person_id from gold.buyers').fetchall())"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
-    )
-    assert ended.stdout.startswith("1.4.")
+
+    def read() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+        )
+
+    published(settings, project)
+    ended = read()
+    assert ended.stdout.startswith("1.4."), ended.stderr
     assert ended.stdout.endswith(" [(1,)]\n")
+    # Chosen, not what DuckDB takes by itself.
+    tag = "select tags['storage_version'] from duckdb_databases() where database_name = 'marts'"
+    assert rows(settings.marts_path, tag) == [("v1.4.0+",)]
+
+    monkeypatch.setattr(publish_module, "STORAGE_VERSION", "latest")
+    published(settings, project)
+    assert read().returncode == 1

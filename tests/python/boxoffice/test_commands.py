@@ -5,11 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from boxoffice import log
+from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, explained
+from boxoffice.session import Session, conduct
+from boxoffice.settings import Settings
 from tests.python.boxoffice.conftest import Command, process_environment
 
 # The shortest command inside the whole frame: settings, lock, ops file, warehouse, summary.
@@ -59,8 +64,14 @@ def test_every_command_has_help(command: Command, words: tuple[str, ...]) -> Non
     ("url", "words"),
     [
         ("mysql://ann:hunter2@host/shop", "DATABASE_URL starts with 'mysql'"),
-        ("warehouse.duckdb", "not a database boxoffice can use"),
+        ("warehouse.duckdb", "not an address that boxoffice knows"),
+        ("ann:hunter2@host/shop", "not an address that boxoffice knows"),
+        ("hunter2://host/shop", "not an address that boxoffice knows"),
         ("duckdb://", "DATABASE_URL names no file"),
+        ("duckdb://ann:hunter2@host/shop", "DATABASE_URL names no file"),
+        ("duckdb:///:memory:", "DATABASE_URL names no file"),
+        ("duckdb:///warehouse.duckdb?access_mode=read_only", "DATABASE_URL names no file"),
+        ("duckdb:////tmp/ops.sqlite", "no source can bring back"),
         ("duckdb:////tmp", "/tmp cannot be opened"),
         ("duckdb:////proc/nowhere/warehouse.duckdb", "/proc/nowhere"),
     ],
@@ -72,10 +83,60 @@ def test_a_bad_database_url_is_refused(command: Command, url: str, words: str) -
     assert "hunter2" not in ended.said
 
 
-def test_marts_over_the_warehouse_are_refused(command: Command, tmp_path: Path) -> None:
-    ended = command(*FRAME, environ={"MARTS_PATH": str(tmp_path / "data" / "warehouse.duckdb")})
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("data/warehouse.duckdb", "the warehouse itself"),
+        ("data/../data/warehouse.duckdb", "the warehouse itself"),
+        ("linked.duckdb", "the warehouse itself"),
+        ("data/ops.sqlite", "no source can bring back"),
+        ("sheets", "a folder"),
+        ("report.txt", "a file of another kind"),
+        ("report.txt/marts.duckdb", "where nothing can be written"),
+        ("../../../../../../../../proc/marts.duckdb", "where nothing can be written"),
+    ],
+)
+def test_marts_are_never_published_over_something_else(
+    command: Command, tmp_path: Path, path: str, words: str
+) -> None:
+    (tmp_path / "report.txt").write_text("Somebody's work of a year.")
+    (tmp_path / "linked.duckdb").symlink_to(tmp_path / "data" / "warehouse.duckdb")
+    ended = command(*FRAME, environ={"MARTS_PATH": str(tmp_path / path)})
     assert ended.code == 2
-    assert "the warehouse itself" in ended.said
+    assert f"MARTS_PATH is {tmp_path / path}, " in ended.said
+    assert words in ended.said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "does not begin with its header"),
+        (b"eventbrite_event_id;sheets_event_id\n1;2\n", "does not begin with its header"),
+        (b"eventbrite_event_id,sheets_event\n1,2\n", "does not begin with its header"),
+        (b"eventbrite_event_id,sheets_event_id\n1,2\n3,4,5\n", "line 3, has 3 cells, not 2"),
+        (b"eventbrite_event_id,sheets_event_id\n1,caf\xe9\n", "not a CSV file in UTF-8"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_named_before_any_work(
+    command: Command, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "maps" / "event_links.csv"
+    path.parent.mkdir()
+    if content is not None:
+        path.write_bytes(content)
+    for name in ("run", "build", "docs") if content is None else ("run",):
+        ended = command("-m", "boxoffice", name, environ={"MAPPINGS_DIR": str(path.parent)})
+        assert ended.code == 2, ended.said
+        assert str(path) in ended.said
+        assert words in ended.said
+
+
+def test_a_build_of_nothing_says_what_comes_first(command: Command) -> None:
+    for layer, first in (("silver", "make bronze"), ("gold", "make silver")):
+        ended = command("-m", "boxoffice", "build", layer)
+        assert ended.code == 2
+        assert f"`{first}` comes first" in ended.said
 
 
 def test_a_warehouse_held_by_another_program_is_named(command: Command, tmp_path: Path) -> None:
@@ -110,7 +171,7 @@ def test_a_read_only_disk_is_named(command: Command, tmp_path: Path) -> None:
     data = tmp_path / "data"
     ended = command(*FRAME, before=mounted(data, "size=16m", then=f'mount -o remount,ro "{data}"'))
     assert ended.code == 2
-    assert f"The disk cannot be written to at {data}" in ended.said
+    assert f"{data}/ops.lock cannot be written" in ended.said
 
 
 def test_a_full_disk_is_named(command: Command, tmp_path: Path) -> None:
@@ -174,6 +235,29 @@ def test_a_stopped_command_says_so(tmp_path: Path, number: signal.Signals) -> No
     assert ended.returncode == 130
     assert "Traceback" not in ended.stderr
     assert "Stopped. Run it again" in ended.stdout
+
+
+def test_a_stop_that_a_library_swallows_ends_the_command_at_the_next_step(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_module, "load", lambda: settings)
+    monkeypatch.setattr(log, "set_up", lambda settings: None)
+    done = []
+
+    def body(session: Session) -> None:
+        with session.step("one"), suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with session.step("two"):
+            done.append("two")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert conduct("run", body) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert done == []
+    assert "Stopped. Run it again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -96,11 +96,11 @@ def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, 
     assert ended.code == 0, ended.said
     assert ended.err == ""
     lines = ended.out.strip().splitlines()
-    assert lines[0].startswith("Sandbox mode: ")
-    assert lines[-1].startswith("Sandbox mode: ")
+    assert lines[0].startswith("Sandbox mode")
+    assert "sandbox mode" in lines[-1]
     for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
         assert sum(line.startswith(f"{step}: ") for line in lines) == 1
-    assert "Open it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
+    assert "Look at it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
     assert (clone.folder / "warehouse" / "sandbox").is_dir()
     assert not (clone.folder / "target").exists()
 
@@ -129,6 +129,9 @@ def test_no_name_and_no_email_of_the_samples_is_published(newcomer: tuple[Clone,
 def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     clone, _ = newcomer
     before = clone.marts()
+    # A column of one's own in a mapping, which the table made by the first run has not.
+    mapping = clone.folder / "sandbox" / "mappings" / "event_links.csv"
+    mapping.write_text("eventbrite_event_id,sheets_event_id,note\n", encoding="utf-8")
     document = clone.run("--json").document
     steps = {step["name"]: step for step in document["steps"]}
     assert document["exit_code"] == 0

@@ -61,8 +61,8 @@ def test_doctor_names_each_thing_that_is_wrong(
     for words in (
         "venues.csv is missing",
         "lacks the column country",
-        "event_links.csv, line 1: the header is eventbrite,sheets.",
-        "It must be eventbrite_event_id,sheets_event_id.",
+        "event_links.csv does not begin with its header.",
+        "must hold eventbrite_event_id,sheets_event_id",
         "attendees",
         "2 events, 3 orders.",
         "4 to mend.",

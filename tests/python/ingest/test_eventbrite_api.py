@@ -1,10 +1,14 @@
 """Eventbrite over real HTTP: paging, retries, the hourly budget, and where the token may appear."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
+import requests
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
@@ -75,6 +79,13 @@ def page(items: list[object], **pagination: object) -> JSONResponse:
     return JSONResponse({"pagination": pagination, "orders": items})
 
 
+@contextmanager
+def serving_nothing() -> Iterator[str]:
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v3"
+
+
 def test_every_page_is_read_with_the_same_filters(client: Client, eventbrite: Eventbrite) -> None:
     expected = many(eventbrite)
     assert ids(client, changed_since="2027-02-01T00:00:00Z") == expected
@@ -91,6 +102,14 @@ def test_the_last_page_ends_it_whatever_its_continuation(
     eventbrite.last_page_continuation = last
     assert ids(client) == expected
     assert len(eventbrite.requests) == 3
+
+
+def test_a_continuation_is_handed_back_letter_by_letter(client: Client, eventbrite: Eventbrite) -> None:
+    odd = "a+b/c==&d=e%2F é#"
+    first = page([{"id": "1"}], has_more_items=True, continuation=odd)
+    eventbrite.faults = [on("orders", first, page([{"id": "2"}], has_more_items=False, continuation=odd))]
+    assert ids(client) == ["1", "2"]
+    assert [query.get("continuation") for _, query in eventbrite.requests] == [None, odd]
 
 
 def test_an_empty_page_ends_a_listing_that_claims_more(client: Client, eventbrite: Eventbrite) -> None:
@@ -257,6 +276,20 @@ def test_what_does_not_pass_is_given_up(client: Client, eventbrite: Eventbrite, 
     with pytest.raises(Unavailable, match="did not answer"):
         ids(client)
     assert len(eventbrite.requests) == 6
+
+
+def test_an_answer_that_does_not_come_is_given_up(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requests.Session.get
+
+    def impatient(session: requests.Session, url: str, **options: Any) -> requests.Response:
+        assert options["timeout"] == (10, 120)
+        return asked(session, url, **{**options, "timeout": (10, 0.05)})
+
+    monkeypatch.setattr(requests.Session, "get", impatient)
+    with serving_nothing() as url:
+        silent = Client(url, TOKEN, sleep=time.sleep, clock=time)
+        with pytest.raises(Unavailable, match="ReadTimeout"):
+            ids(silent)
 
 
 def test_a_server_that_is_not_there_is_given_up(time: Time) -> None:

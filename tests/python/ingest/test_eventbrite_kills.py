@@ -45,10 +45,10 @@ def settings_in(folder: Path, url: str) -> Settings:
     )
 
 
-def pull(settings: Settings, day: int) -> str:
+def pull(settings: Settings, day: int, *, full: bool = True) -> str:
     time = Time()
     now = replace(settings, as_of=DAY + timedelta(days=day))
-    return source.load(now, full=True, sleep=time.sleep, clock=time).status
+    return source.load(now, full=full, sleep=time.sleep, clock=time).status
 
 
 def bronze(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
@@ -75,6 +75,9 @@ class Days:
         undisturbed = self.copy(folder / "undisturbed")
         assert pull(undisturbed, 1) == "ok"
         self.expected = bronze(undisturbed)
+        changes_only = self.copy(folder / "changes_only")
+        assert pull(changes_only, 1, full=False) == "ok"
+        self.expected_changes = bronze(changes_only)
         fresh = settings_in(folder / "fresh", url)
         assert pull(fresh, 1) == "ok"
         self.expected_fresh = bronze(fresh)
@@ -132,13 +135,13 @@ def kill_between_delete_and_insert() -> None:
     DuckDbSqlClient.execute_sql = execute
 
 
-def killed_pull(settings: Settings, arm: Callable[[], None]) -> None:
+def killed_pull(settings: Settings, arm: Callable[[], None], *, full: bool = True) -> None:
     """Pulls the second day in a process of its own, which has to be killed."""
     child = os.fork()
     if child == 0:
         try:
             arm()
-            pull(settings, 1)
+            pull(settings, 1, full=full)
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
@@ -167,6 +170,14 @@ def test_a_killed_pull_is_made_good_by_the_next(days: Days, tmp_path: Path, boun
     assert pull(settings, 1) == "ok"
     assert bronze(settings) == days.expected
     assert not (settings.dlt_dir / "eventbrite_pages").exists()
+
+
+@pytest.mark.parametrize("boundary", ["between two tables", "between rows and watermark"])
+def test_a_killed_pull_of_changes_is_made_good_by_the_next(days: Days, tmp_path: Path, boundary: str) -> None:
+    settings = days.copy(tmp_path)
+    killed_pull(settings, BOUNDARIES[boundary], full=False)
+    assert pull(settings, 1, full=False) == "ok"
+    assert bronze(settings) == days.expected_changes
 
 
 @pytest.mark.parametrize("boundary", ["after the rows are normalized", "after the watermark is normalized"])

@@ -25,9 +25,11 @@ from tests.python.ingest.eventbrite_server import (
     Eventbrite,
     attendee,
     changed,
+    event,
     money,
     order,
     serving,
+    ticket_class,
 )
 
 DAY = datetime(2027, 3, 1, 6, tzinfo=UTC)
@@ -73,8 +75,19 @@ def world() -> dict[str, list[Any]]:
     ana = profile("Ana Example", "ana@example.org")
     barcodes = [{"barcode": "1000000000120000000001001", "status": "unused"}]
     return {
+        "events": [
+            event(1, ticket_classes=[ticket_class(1, description="Questions? kim@example.org")]),
+            event(2, summary="Ask kim@example.org", ticket_classes=[]),
+        ],
         "orders": [
-            order(1, name="Kim Quill", email="kim@example.org", refund_requests=[request]),
+            # With a key nobody knows.
+            order(
+                1,
+                name="Kim Quill",
+                email="kim@example.org",
+                refund_requests=[request],
+                deliver_to=["Platz 1", "Ulm"],
+            ),
             order(2, name="Ana Example", email="ana@example.org", refund_requests=[request]),
         ],
         "attendees": [
@@ -292,7 +305,11 @@ def test_a_load_that_was_killed_brings_nobody_back(
     shutil.copy(settings.warehouse_path, undisturbed.warehouse_path)
     second_day(eventbrite)
     killed(kill_at(dlt.Pipeline, boundary), lambda: source.load(replace(settings, as_of=DAY + timedelta(1))))
+    spilled = settings.warehouse_path.with_name("boxoffice.duckdb.tmp")
+    spilled.mkdir(exist_ok=True)
+    (spilled / "duckdb_temp_storage-0.tmp").write_text(KIM)
     forgetting.redact(settings, FORGOTTEN)
+    assert not spilled.exists()
     assert not list(settings.dlt_dir.rglob("*.parquet"))
     for each in (settings, undisturbed):
         load(each, FORGOTTEN, day=1)

@@ -112,6 +112,10 @@ TABLES: dict[str, dict[str, str]] = {
         "sheet text, file text, record bigint, line bigint, reason text, raw text"
     ),
 }
+LINKS = (
+    "create schema if not exists reference",
+    "create table reference.event_links (sheets_event_id text, eventbrite_event_id text)",
+)
 LANDED = "2026-03-01T12:00:00Z"
 
 
@@ -148,10 +152,15 @@ def costs(gross: int, currency: str = "USD", *, fee: int = 0, payment_fee: int =
 
 
 class Bronze:
-    """A world in bronze's shape. `tables` maps each name of TABLES to its rows."""
+    """A world in bronze's shape. `tables` maps each name of TABLES to its rows.
+
+    `links` are the rows people keep in event_links.csv: sheet event to Eventbrite event. dbt must then be
+    told to leave that seed alone.
+    """
 
     def __init__(self) -> None:
         self.tables: dict[str, list[Row]] = defaultdict(list)
+        self.links: list[tuple[str, str]] = []
 
     # Eventbrite: objects by API shape; what is not said is what the API usually says.
 
@@ -343,6 +352,10 @@ class Bronze:
                 if rows := self.tables.get(name):
                     batch = as_arrow(rows, columns)  # noqa: F841  DuckDB finds it by name
                     connection.execute(f"insert into {name} by name select * from batch")
+            if self.links:
+                for statement in LINKS:
+                    connection.execute(statement)
+                connection.executemany("insert into reference.event_links values (?, ?)", self.links)
 
 
 def as_arrow(rows: Iterable[Row], columns: Mapping[str, str]) -> pa.Table:

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 Row = dict[str, Any]
 Tables = Mapping[str, list[Row]]
+Links = Iterable[tuple[str, str]]
 
 CENT = Decimal("0.0001")
 SEED = Path(__file__).resolve().parents[3] / "seeds/reference/currencies.csv"
@@ -100,6 +101,14 @@ class Version:
 
 
 @dataclass
+class SheetEvent:
+    """What an event_id of the sheets stands for: the key it goes by and the currency its tickets are in."""
+
+    key: str
+    currency: str | None
+
+
+@dataclass
 class Silver:
     events: dict[str, Event]
     tickets: list[Ticket]
@@ -107,10 +116,10 @@ class Silver:
     campaigns: list[Row]
 
 
-def gold(tables: Tables, as_of: str) -> dict[str, dict[Any, Row]]:
+def gold(tables: Tables, as_of: str, links: Links = ()) -> dict[str, dict[Any, Row]]:
     """event_sales by event_key, event_money by (event_key, currency), daily_metrics by (date, currency),
-    campaign_roi by (event_key, channel)."""
-    silver = conform(tables, datetime.fromisoformat(as_of))
+    campaign_roi by (event_key, channel). `links` are the rows of event_links: (sheet's id, Eventbrite's)."""
+    silver = conform(tables, datetime.fromisoformat(as_of), links)
     money = event_money(silver)
     sales = event_sales(silver, money)
     return {
@@ -124,11 +133,22 @@ def gold(tables: Tables, as_of: str) -> dict[str, dict[Any, Row]]:
 # What the sources say
 
 
-def conform(tables: Tables, as_of: datetime) -> Silver:
-    events = {**_eventbrite_events(tables, as_of), **_sheet_events(tables, as_of)}
+def conform(tables: Tables, as_of: datetime, links: Links = ()) -> Silver:
+    events = _eventbrite_events(tables, as_of)
+    of_sheet = _sheet_events(tables, as_of)
+    named = {}
+    for id, event in of_sheet.items():
+        # The smallest of several: an event is not two.
+        twins = sorted(twin for mine, twin in links if mine == id and f"eventbrite-{twin}" in events)
+        if twins:
+            twin = events[f"eventbrite-{twins[0]}"]
+            named[id] = SheetEvent(twin.key, event.currency or twin.currency)
+        else:
+            named[id] = SheetEvent(event.key, event.currency)
+    events |= {event.key: event for id, event in of_sheet.items() if named[id].key == event.key}
     online, beyond = _eventbrite_tickets(tables, events)
-    offline, unknown_refunds = _sheet_tickets(tables, events)
-    campaigns = _campaigns(tables, events)
+    offline, unknown_refunds = _sheet_tickets(tables, named)
+    campaigns = _campaigns(tables, events, named)
     tickets = [*online, *offline]
     scanned = _scanned(tables)
     for ticket in tickets:
@@ -143,8 +163,8 @@ def conform(tables: Tables, as_of: datetime) -> Silver:
     }
     used |= {
         "sheets-unknown"
-        for row in _kept(tables, "checkins", "checkin_id")
-        if f"sheets-{row['event_id']}" not in events
+        for row in kept(tables, "checkins", "checkin_id")
+        if row["event_id"] not in named
         and f"sheets-{row['ticket_id']}" not in {ticket.key for ticket in offline}
     }
     for source in ("eventbrite", "sheets"):
@@ -181,12 +201,12 @@ def _eventbrite_events(tables: Tables, as_of: datetime) -> dict[str, Event]:
             source="eventbrite",
             name=_present((payload.get("name") or {}).get("text")),
             status=_lower(payload.get("status")),
-            day=_day(_moment(start.get("local"))),
+            day=_day(as_moment(start.get("local"))),
             zone=zone if zone in KNOWN_ZONES else "UTC",
             currency=_upper(payload.get("currency")),
             capacity=capacity,
             capacity_source=capacity_source,
-            has_ended=bool(end.get("utc")) and _moment(end["utc"]) < as_of,
+            has_ended=bool(end.get("utc")) and as_moment(end["utc"]) < as_of,
             is_cancelled=_lower(payload.get("status")) in CANCELLED,
         )
     return events
@@ -213,17 +233,17 @@ def _category(ticket_class: Row) -> str:
 
 
 def _sheet_events(tables: Tables, as_of: datetime) -> dict[str, Event]:
-    artists = {row["artist_id"]: row for row in _kept(tables, "artists", "artist_id")}
-    venues = {row["venue_id"]: row for row in _kept(tables, "venues", "venue_id")}
+    """By the sheet's own id."""
+    artists = {row["artist_id"]: row for row in kept(tables, "artists", "artist_id")}
+    venues = {row["venue_id"]: row for row in kept(tables, "venues", "venue_id")}
     events = {}
-    for row in _kept(tables, "events", "event_id"):
-        day = _day(_moment(row["event_date"]))
+    for row in kept(tables, "events", "event_id"):
+        day = _day(as_moment(row["event_date"]))
         venue = venues.get(row["venue_id"]) or {}
         capacity, capacity_source = _capacity(None, None, _whole(venue.get("capacity")))
         status = _lower(row["status"])
-        key = f"sheets-{row['event_id']}"
-        events[key] = Event(
-            key=key,
+        events[row["event_id"]] = Event(
+            key=f"sheets-{row['event_id']}",
             source="sheets",
             name=(artists.get(row["artist_id"]) or {}).get("name"),
             status=status,
@@ -364,7 +384,7 @@ def _processed(order: Row | None) -> list[tuple[datetime, int]]:
             amount = item.get("amount_processed")
             amount = amount.get("value") if isinstance(amount, dict) else amount
             if _lower(item.get("status")) == "processed" and amount and item.get("processed_date"):
-                found.append((_moment(item["processed_date"]), int(amount)))
+                found.append((as_moment(item["processed_date"]), int(amount)))
     return sorted(found)
 
 
@@ -462,10 +482,10 @@ def _order_items(
     return items
 
 
-def _sheet_tickets(tables: Tables, events: Mapping[str, Event]) -> tuple[list[Ticket], list[Extra]]:
+def _sheet_tickets(tables: Tables, named: Mapping[str, SheetEvent]) -> tuple[list[Ticket], list[Extra]]:
     tickets: dict[str, Ticket] = {}
-    for row in _kept(tables, "tickets", "ticket_id"):
-        event = events.get(f"sheets-{row['event_id']}")
+    for row in kept(tables, "tickets", "ticket_id"):
+        event = named.get(row["event_id"])
         status = _lower(row["status"]) or "valid"
         status = "cancelled" if status == "canceled" else status
         price = _number(row["price_paid"])
@@ -476,19 +496,19 @@ def _sheet_tickets(tables: Tables, events: Mapping[str, Event]) -> tuple[list[Ti
             is_seat=True,
             is_free=price == 0 and status != "unpaid",
             channel=fold(row["channel"]),
-            day=_day(_moment(row["purchase_datetime"])),
+            day=_day(as_moment(row["purchase_datetime"])),
             currency=_upper(row["currency"]) or (event.currency if event else None),
         )
         if status != "unpaid":
             ticket.gross = price or Decimal(0)
     extras = []
-    for row in _kept(tables, "refunds", "refund_id"):
-        entry = (_day(_moment(row["refunded_at"])), _number(row["refund_amount"]) or Decimal(0))
+    for row in kept(tables, "refunds", "refund_id"):
+        entry = (_day(as_moment(row["refunded_at"])), _number(row["refund_amount"]) or Decimal(0))
         if row["ticket_id"] in tickets:
             if tickets[row["ticket_id"]].status != "unpaid":
                 tickets[row["ticket_id"]].refunds.append(entry)
             continue
-        event = events.get(f"sheets-{row['event_id']}")
+        event = named.get(row["event_id"])
         extras.append(
             Extra(
                 event=event.key if event else "sheets-unknown",
@@ -500,19 +520,21 @@ def _sheet_tickets(tables: Tables, events: Mapping[str, Event]) -> tuple[list[Ti
     return list(tickets.values()), extras
 
 
-def _campaigns(tables: Tables, events: Mapping[str, Event]) -> list[Row]:
+def _campaigns(tables: Tables, events: Mapping[str, Event], named: Mapping[str, SheetEvent]) -> list[Row]:
     campaigns = []
-    for row in _kept(tables, "campaigns", "campaign_id"):
-        wanted = [f"sheets-{row['event_id']}", f"eventbrite-{row['event_id']}"]
+    for row in kept(tables, "campaigns", "campaign_id"):
+        key = f"eventbrite-{row['event_id']}" if f"eventbrite-{row['event_id']}" in events else None
+        if row["event_id"] in named:
+            key = named[row["event_id"]].key
         campaigns.append(
             {
-                "event": next((key for key in wanted if key in events), "sheets-unknown"),
+                "event": key or "sheets-unknown",
                 "channel": fold(row["channel"]) or "unknown",
                 "spend": _number(row["spend"]),
                 "impressions": _whole(row["impressions"]),
                 "clicks": _whole(row["clicks"]),
-                "start": _day(_moment(row["start_date"])),
-                "end": _day(_moment(row["end_date"])),
+                "start": _day(as_moment(row["start_date"])),
+                "end": _day(as_moment(row["end_date"])),
             }
         )
     return campaigns
@@ -520,7 +542,7 @@ def _campaigns(tables: Tables, events: Mapping[str, Event]) -> list[Row]:
 
 def _scanned(tables: Tables) -> set[str]:
     """Keys of tickets with a check-in."""
-    scanned = {f"sheets-{row['ticket_id']}" for row in _kept(tables, "checkins", "checkin_id")}
+    scanned = {f"sheets-{row['ticket_id']}" for row in kept(tables, "checkins", "checkin_id")}
     for row in tables["bronze_eventbrite.attendees"]:
         payload = json.loads(row["payload"])
         if payload.get("checked_in") or _lower(payload.get("status")) == "checked in":
@@ -701,7 +723,7 @@ def _upper(text: Any) -> str | None:
     return text.upper() if (text := _present(text)) else None
 
 
-def _kept(tables: Tables, sheet: str, key: str) -> list[Row]:
+def kept(tables: Tables, sheet: str, key: str) -> list[Row]:
     """The sheet's rows that count: with a key, and the last of each; cells without surrounding blanks."""
     last: dict[str, Row] = {}
     for row in sorted(tables[f"bronze_sheets.{sheet}"], key=lambda row: row["_record"]):
@@ -725,7 +747,7 @@ def _whole(text: str | None) -> int | None:
     return int(text.replace(",", "")) if text and is_whole else None
 
 
-def _moment(text: str | None) -> datetime | None:
+def as_moment(text: str | None) -> datetime | None:
     """ISO 8601 as written; a trailing zone says where the clock hung, not what it showed."""
     if text is None or not re.match(r"\d{4}-\d\d-\d\d", text):
         return None
@@ -742,5 +764,5 @@ def _day(moment: datetime | None) -> date | None:
 def _local_day(moment: str | datetime | None, zone: str) -> date | None:
     """The day a UTC moment fell on where the event is."""
     if isinstance(moment, str):
-        moment = _moment(moment)
+        moment = as_moment(moment)
     return moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date() if moment else None

@@ -1,6 +1,6 @@
 """A Postgres for as long as a test session, and bronze copied into it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.python.models.bronze import TABLES, Row, create_statements, read
+from tests.python.models.bronze import LINKS, TABLES, Row, create_statements, read
 from tests.python.models.warehouse import Dbt, troubles
 
 
@@ -28,8 +28,8 @@ class Postgres:
             connection.execute("set timezone to 'UTC'")
             yield connection
 
-    def load(self, tables: dict[str, list[Row]]) -> None:
-        """Bronze anew, and nothing else."""
+    def load(self, tables: dict[str, list[Row]], links: Sequence[tuple[str, str]] = ()) -> None:
+        """Bronze anew, the rows of event_links if there are any, and nothing else."""
         with self.connect() as connection:
             for schema in {*(name.split(".")[0] for name in TABLES), "silver", "gold", "reference"}:
                 connection.execute(f"drop schema if exists {schema} cascade")
@@ -40,6 +40,11 @@ class Postgres:
                 with connection.cursor().copy(f"copy {name} ({listed}) from stdin") as copy:
                     for row in tables.get(name, ()):
                         copy.write_row([row.get(column) for column in columns])
+            if links:
+                for statement in LINKS:
+                    connection.execute(statement)
+                with connection.cursor() as cursor:
+                    cursor.executemany("insert into reference.event_links values (%s, %s)", links)
 
     def load_from(self, warehouse: Path) -> None:
         self.load(read(warehouse))

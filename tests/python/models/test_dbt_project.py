@@ -3,12 +3,13 @@
 import duckdb
 
 from tests.python.models.bronze import Bronze
+from tests.python.models.test_models_are_described import undescribed_columns
 from tests.python.models.warehouse import AS_OF
 
 NO_TESTS = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test")
 
 
-def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_of):
+def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_of, dbt):
     warehouse = warehouse_of(Bronze())
     results = warehouse.build()  # models, seeds, data tests, unit tests
 
@@ -16,6 +17,7 @@ def test_an_empty_bronze_builds_and_every_test_of_the_project_passes(warehouse_o
     assert {"model", "seed", "test", "unit_test"} <= kinds
     for mart in ("event_sales", "event_money", "daily_metrics", "campaign_roi", "fact_tickets"):
         assert warehouse.rows(f"gold.{mart}") == []
+    assert undescribed_columns(warehouse, dbt.manifest()) == []
 
 
 def test_the_clock_is_as_of_and_a_build_can_be_repeated(warehouse_of):
@@ -32,6 +34,32 @@ def test_the_clock_is_as_of_and_a_build_can_be_repeated(warehouse_of):
     before, after, again = shown
     assert before == {"no_show_rate": None, "sell_through": 1.0}
     assert after == again == {"no_show_rate": 0.5, "sell_through": 1.0}
+
+
+def test_weeks_are_those_of_the_iso_calendar_on_every_day_there_is(warehouse_of):
+    world = Bronze()
+    for number, day in enumerate(("1989-12-31", "1990-01-01", "2100-12-31", "2101-01-01")):
+        world.sheet("events", event_id=f"E{number}", event_date=day)
+    warehouse = warehouse_of(world)
+    warehouse.build("--select", "+dim_date", *NO_TESTS)
+
+    days = warehouse.rows("select * from gold.dim_date where full_date is not null order by full_date")
+    assert (days[0]["date_key"], days[-1]["date_key"]) == (19900101, 21001231)
+    wrong = []
+    for row in days:
+        day = row["full_date"]
+        year, week, weekday = day.isocalendar()
+        told = {
+            "week_year": year,
+            "week": week,
+            "day_of_week": weekday,
+            "is_weekend": weekday >= 6,
+            "quarter": (day.month + 2) // 3,
+            "month_name": day.strftime("%B"),
+        }
+        wrong += [day for name, value in told.items() if row[name] != value]
+    assert wrong == []
+    assert len(days) == (days[-1]["full_date"] - days[0]["full_date"]).days + 1
 
 
 def test_no_lock_is_kept_after_a_build(warehouse_of):

@@ -8,10 +8,12 @@ from tests.python.models.warehouse import Warehouse
 
 def test_gold_on_postgres_is_gold_on_duckdb(warehouse_of, postgres):
     world = wild.world(11)
+    said = {"sheets_timezone": "America/New_York"}
+    assert world.links
     warehouse = warehouse_of(world)
-    warehouse.build("--exclude-resource-type", "unit_test")
-    postgres.load(world.tables)
-    postgres.build()  # unit tests included
+    warehouse.build("--exclude", "event_links", "--exclude-resource-type", "unit_test", **said)
+    postgres.load(world.tables, world.links)
+    postgres.build("--exclude", "event_links", **said)  # unit tests included
 
     assert_same_gold(warehouse, postgres)
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[3]
 AS_OF = "2026-03-01T12:00:00"
 # dbt names a DuckDB database by its file, and the parsed project remembers that name.
 FILE = "boxoffice.duckdb"
+QUIET = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
 
 
 @dataclass
@@ -33,27 +34,34 @@ class Dbt:
         as_of: str = AS_OF,
         sheets_timezone: str = "",
     ) -> dbtRunnerResult:
-        with _environment({**environment, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}):
-            shared = [
-                "--target-path", str(self.folder / target),
-                "--log-path", str(self.folder / "logs"),
-                "--log-level", "none",
-                "--log-level-file", "none",
-                "--no-use-colors",
-                "--project-dir", str(ROOT),
-                "--profiles-dir", str(ROOT),
-                "--target", target,
-            ]  # fmt: skip
-            if target not in self.manifests:
-                parsed = dbtRunner().invoke(["parse", *shared])
-                if not parsed.success:
-                    raise AssertionError(f"dbt cannot read the project: {parsed.exception}")
-                parsed.result.disabled.clear()  # dbt cannot copy what is disabled
-                self.manifests[target] = parsed.result
+        with _environment({**QUIET, **environment}):
             # A build writes compiled SQL into its manifest, so each gets one of its own.
-            runner = dbtRunner(manifest=self.manifests[target].deepcopy())
+            runner = dbtRunner(manifest=self.manifest(target).deepcopy())
             said = f'{{"as_of": "{as_of}", "sheets_timezone": "{sheets_timezone}"}}'
-            return runner.invoke([*arguments, *shared, "--vars", said])
+            return runner.invoke([*arguments, *self._shared(target), "--vars", said])
+
+    def manifest(self, target: str = "duckdb") -> Any:
+        """The project as parsed: every model, test and column. Not to be changed: a copy is."""
+        if target not in self.manifests:
+            with _environment(QUIET):
+                parsed = dbtRunner().invoke(["parse", *self._shared(target)])
+            if not parsed.success:
+                raise AssertionError(f"dbt cannot read the project: {parsed.exception}")
+            parsed.result.disabled.clear()  # dbt cannot copy what is disabled
+            self.manifests[target] = parsed.result
+        return self.manifests[target]
+
+    def _shared(self, target: str) -> list[str]:
+        return [
+            "--target-path", str(self.folder / target),
+            "--log-path", str(self.folder / "logs"),
+            "--log-level", "none",
+            "--log-level-file", "none",
+            "--no-use-colors",
+            "--project-dir", str(ROOT),
+            "--profiles-dir", str(ROOT),
+            "--target", target,
+        ]  # fmt: skip
 
 
 @dataclass

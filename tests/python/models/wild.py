@@ -35,6 +35,8 @@ PRICES = [
 TIMES = [
     "", "soon", "2026-02-30", "31/01/2026", "2026-01-15", "2026-01-15 23:59:59", "2026-01-16T00:00:00",
     "2026-01-15T22:10:00Z", "2026-01-15 22:10:00+09:00", "2026-01-15 10:30", "1899-12-31", "2150-01-01",
+    # New York has no such hour, and this one twice.
+    "2026-03-08 02:30:00", "2025-11-02 01:30:00",
 ]  # fmt: skip
 
 
@@ -44,6 +46,14 @@ def world(seed: int, size: int = 60) -> Bronze:
     bronze = Bronze()
     _online(bronze, random, size)
     _sheets(bronze, random, size)
+    for _ in range(random.choice([0, 2, 4])):
+        # Some lead to a series, to nothing, or one event to two.
+        bronze.links.append(
+            (
+                random.choice(["E0", "E1", "E2", "E3", "E99"]),
+                random.choice(["800", "801", "802", "808", "999"]),
+            )
+        )
     return bronze
 
 

@@ -1,0 +1,55 @@
+"""The `.env` as people's editors leave it."""
+
+from pathlib import Path
+
+import pytest
+
+from boxoffice import settings as settings_module
+from boxoffice.errors import ConfigurationError
+
+TOKEN = "ABCDEF$TOKEN{99}"
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(settings_module, "ROOT", tmp_path)
+    for name in ("EVENTBRITE_TOKEN", "DATABASE_URL", "SHEETS_DIR", "MARTS_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"EVENTBRITE_TOKEN={TOKEN}\n",
+        f"\ufeffEVENTBRITE_TOKEN={TOKEN}\r\nLOG_LEVEL=\r\n",
+        f'export EVENTBRITE_TOKEN = "{TOKEN}"  # the private one',
+        f"# of mine\n\nEVENTBRITE_TOKEN='{TOKEN}'",
+    ],
+)
+def test_bom_quotes_and_line_ends_are_no_part_of_a_value(dotenv: Path, content: str) -> None:
+    dotenv.write_bytes(content.encode())
+    settings = settings_module.load()
+    assert settings.eventbrite_token == TOKEN
+    assert not settings.is_sandbox
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f'LOG_LEVEL=INFO\nEVENTBRITE_TOKEN="{TOKEN}\n'.encode(), ".env, line 2, is not NAME=value"),
+        (f"EVENTBRITE_TOKEN {TOKEN}\n".encode(), ".env, line 1, is not NAME=value"),
+        (f"EVENTBRITE_TOKEN={TOKEN}\n".encode("utf-16"), ".env cannot be read"),
+    ],
+)
+def test_a_line_that_says_nothing_is_refused_instead_of_skipped(
+    dotenv: Path, content: bytes, words: str
+) -> None:
+    dotenv.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        settings_module.load()
+    assert TOKEN not in str(caught.value)
+    dotenv.unlink()
+    dotenv.mkdir()
+    with pytest.raises(ConfigurationError, match=r"\.env cannot be read"):
+        settings_module.load()

@@ -1,0 +1,105 @@
+"""What every model owes its reader: its grain, a tested key, its columns in words, gold under contract.
+
+A key is tested in every run by `is_key`; or, where another test of the run covers it or the source
+guarantees it, it is named in `meta: {key: [columns]}` and tested in test_gold_against_oracle.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.python.models.warehouse import Dbt, Warehouse
+
+# One row per problem, and per item of a request, which carries no id.
+KEYLESS = {"data_issues", "stg_eventbrite__refund_requests"}
+
+
+@pytest.fixture
+def manifest(dbt: Dbt) -> Any:
+    return dbt.manifest()
+
+
+def test_every_model_has_a_grain_a_key_and_words(manifest):
+    assert shortcomings(manifest) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda model: setattr(model, "description", "How full it sold."), "grain"),
+        (lambda model: setattr(model.columns["status"], "description", " "), "status"),
+        (lambda model: setattr(model.columns["status"], "data_type", None), "type of status"),
+        (lambda model: setattr(model.config.contract, "enforced", False), "contract"),
+        (lambda model: setattr(model, "unique_id", "model.boxoffice.of_no_test"), "key"),
+        (lambda model: setattr(model, "group", None), "group"),
+    ],
+)
+def test_what_a_model_lacks_is_named(manifest, spoil, said):
+    copy = manifest.deepcopy()
+    spoil(copy.nodes["model.boxoffice.event_sales"])
+    [found] = shortcomings(copy)
+    assert found.startswith("event_sales: ")
+    assert said in found
+
+
+def shortcomings(manifest: Any) -> list[str]:
+    nodes = list(manifest.nodes.values())
+    keyed = {
+        node.attached_node
+        for node in nodes
+        if node.resource_type == "test"
+        and getattr(node, "test_metadata", None) is not None
+        and node.test_metadata.name == "is_key"
+    }
+    found = []
+    for model in (node for node in nodes if node.resource_type == "model"):
+        lacks = []
+        if not model.description.strip().startswith("One row per "):
+            lacks.append("its description does not begin with its grain, 'One row per …'")
+        if model.unique_id not in keyed and model.name not in KEYLESS and not model.config.meta.get("key"):
+            lacks.append("no is_key test and no meta: {key: [columns]}")
+        if not model.group:
+            lacks.append("no group")
+        for column in model.columns.values():
+            if not column.description.strip():
+                lacks.append(f"no description of {column.name}")
+        if model.fqn[1] == "gold":
+            if not model.config.contract.enforced:
+                lacks.append("gold without a contract")
+            lacks += [
+                f"no type of {column.name}" for column in model.columns.values() if not column.data_type
+            ]
+        found += [f"{model.name}: {lack}" for lack in lacks]
+    return found
+
+
+def doubled_keys(warehouse: Warehouse, manifest: Any) -> list[str]:
+    """Models whose `meta: key` is none in this warehouse."""
+    found = []
+    for model in manifest.nodes.values():
+        if model.resource_type == "model" and (key := model.config.meta.get("key")):
+            columns = ", ".join(key)
+            doubled = warehouse.rows(
+                f"select {columns}, count(*) as n from {model.schema}.{model.name} "
+                f"group by {columns} having n > 1 limit 1"
+            )
+            found += [f"{model.name}: {columns} twice: {row}" for row in doubled]
+    return found
+
+
+def undescribed_columns(warehouse: Warehouse, manifest: Any) -> list[str]:
+    """Columns a table has and its yml does not name, and those it names and the table does not have."""
+    held = {
+        (row["table_schema"], row["table_name"], row["column_name"])
+        for row in warehouse.rows(
+            "select table_schema, table_name, column_name from information_schema.columns "
+            "where table_schema in ('silver', 'gold')"
+        )
+    }
+    named = {
+        (model.schema, model.name, column)
+        for model in manifest.nodes.values()
+        if model.resource_type == "model"
+        for column in model.columns
+    }
+    return [".".join(column) for column in sorted(held ^ named)]
