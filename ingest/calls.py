@@ -44,7 +44,7 @@ def parsed(content: bytes) -> dict[str, Any] | None:
             # Half of a surrogate pair is JSON, yet no text: it becomes a question mark.
             text = json.dumps(json.loads(content), ensure_ascii=False)
             body = orjson.loads(text.encode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return body if isinstance(body, dict) else None
 

@@ -402,6 +402,15 @@ def as_payloads(
     return pa.table(data)
 
 
+def is_writable(each: Any) -> bool:
+    """Whether it can be a payload: nothing is nested deeper than orjson writes, which is 254 levels."""
+    try:
+        orjson.dumps(each)
+    except orjson.JSONEncodeError:
+        return False
+    return True
+
+
 def payload_hash(each: Mapping[str, Any]) -> str:
     """BLAKE2b-128, in hex, of the object with sorted keys and without its own address."""
     body = {key: value for key, value in each.items() if key != "resource_uri"}
