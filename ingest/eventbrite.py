@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -518,7 +517,7 @@ class _Pull:
             changed = _changed(event)
             held = self._held.get((listed.organization_id, f"event/{event_id}"))
             end = event.get("end")
-            ends = _moment(end.get("utc")) if isinstance(end, dict) else None
+            ends = landing.moment_or_none(end.get("utc")) if isinstance(end, dict) else None
             is_upcoming = ends is None or ends >= self._as_of
             if (
                 held is None
@@ -916,14 +915,7 @@ def _text(value: Any) -> str | None:
 
 
 def _changed(each: Mapping[str, Any]) -> datetime | None:
-    return _moment(each.get("changed"))
-
-
-def _moment(text: Any) -> datetime | None:
-    """UTC without zone; None for what is no time."""
-    with suppress(ValueError, OverflowError):
-        return landing.utc_timestamp(text) if isinstance(text, str) else None
-    return None
+    return landing.moment_or_none(each.get("changed"))
 
 
 def _summed_up(kind: str, failures: Mapping[str, BoxofficeError]) -> list[BoxofficeError]:
