@@ -308,6 +308,7 @@ class _Maker:
                 },
             )
             self.rooms.append(key)
+            self.tally.venue(f"airtable-{key}", name=name, city=town, capacity=seats)
             found[key] = {
                 "venue_name": name,
                 "city": town,
@@ -349,11 +350,8 @@ class _Maker:
                     "Eventbrite ID": same_as,
                 },
             )
-            hall = None
             if place is not None:
-                record = records[place]
-                record.cells.setdefault(field_id(ROOMS, "Shows"), []).append(key)
-                hall = record.cells.get(field_id(ROOMS, "Seats"))
+                records[place].cells.setdefault(field_id(ROOMS, "Shows"), []).append(key)
             if same_as == online.partition("-")[2]:
                 self.shows[key] = online
                 continue
@@ -362,12 +360,13 @@ class _Maker:
             self.tally.event(
                 self.shows[key],
                 name=title,
-                status=(status or "").lower(),
+                status=status and status.lower(),
                 currency=currency,
-                capacity=seats or hall,
+                capacity=seats,
                 # over when its date is before that of as_of
                 over_after=midnight.timestamp() - 0.001 if midnight else None,
                 is_cancelled=status == "Cancelled",
+                venue=room and f"airtable-{room}",
             )
 
     def make_campaigns(self) -> None:

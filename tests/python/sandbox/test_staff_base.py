@@ -167,3 +167,29 @@ def test_computed_cells_show_errors_and_every_kind_of_cell_is_there(staff: Staff
     assert {"error": "#ERROR!"} in per_click
     assert {"specialValue": "NaN"} in per_click
     assert None in per_click
+
+
+def test_a_hall_that_several_sources_list_has_the_capacity_of_the_first_that_states_one() -> None:
+    tally = Tally()
+    for key, name, city, capacity in (
+        ("sheets-1", "Old Hall", "Ghent", 90),
+        ("eventbrite-1", "OLD  hall", "Ghent", 70),
+        ("airtable-1", "old hall!", None, None),
+        ("sheets-2", "Twin", "Bath", 10),
+        ("eventbrite-2", "Twin", "Cork", None),
+        ("airtable-2", "Twin", None, 30),  # in Bath or in Cork
+        ("sheets-3", None, "Ghent", None),
+    ):
+        tally.venue(key, name=name, city=city, capacity=capacity)
+        tally.event(
+            key,
+            name=None,
+            status=None,
+            currency=None,
+            capacity=None,
+            over_after=None,
+            is_cancelled=False,
+            venue=key,
+        )
+    told = {key: facts["capacity"] for key, facts in merged([tally]).truth(AS_OF)["events"].items()}
+    assert list(told.values()) == [70, 70, 70, 10, None, 30, None]
