@@ -180,6 +180,7 @@ def test_a_renamed_field_is_still_read_and_its_table_anew(world: World) -> None:
 
 
 def test_a_watermark_without_its_rows_is_void(world: World) -> None:
+    world.base.edited["rec1"] = START - days(1)
     world.pull()
     with duckdb.connect(str(world.settings.warehouse_path)) as connection:
         connection.execute("delete from bronze_airtable.records where id = 'rec1'")
