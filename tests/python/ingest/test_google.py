@@ -130,9 +130,10 @@ def server() -> Iterator[StandIn]:
 def stand_in(server: StandIn) -> StandIn:
     server.call("DELETE", "/google/faults")
     server.call("POST", "/google/settings", {"quota": {"user": 60, "project": 300}, "login_status": 200})
-    found = server.call("POST", "/google/workbook", {"reset": True})
+    found = server.call("GET", "/google/")
     strangers = [tab["title"] for tab in found["tabs"] if tab["title"] not in TABS]
-    server.call("POST", "/google/workbook", {"tabs": TABS, "delete": strangers})
+    shared = {"exists": True, "is_public": True, "shared_with": [found["service_account"]]}
+    server.call("POST", "/google/workbook", {"tabs": TABS, "delete": strangers, **shared})
     server.call("DELETE", "/google/requests")
     return server
 
@@ -388,7 +389,8 @@ def test_a_mapping_of_tabs_that_cannot_be_used_is_named(shared: Book, text: str 
 
 def test_a_mapping_of_tabs_may_come_from_excel(shared: Book) -> None:
     path = shared.root / "mappings" / google.TABS
-    path.write_text(" Sheet ,GID,note\r\n Artists , 0 ,x\r\n,,\r\n", encoding="utf-8-sig")
+    gid = next(tab["gid"] for tab in shared.about["tabs"] if tab["title"] == "artists")
+    path.write_text(f" Sheet ,GID,note\r\n Artists , {gid} ,x\r\n,,\r\n", encoding="utf-8-sig")
     assert shared.read().problems == []
 
 
