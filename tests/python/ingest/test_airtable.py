@@ -278,6 +278,18 @@ def test_a_token_without_a_base_is_named(world: World) -> None:
     assert "AIRTABLE_BASE_ID is not" in said(result)
 
 
+def test_doctor_holds_the_mapping_against_the_base_and_lands_nothing(world: World) -> None:
+    world.map(MAPPING + "Rooms,venue,Rom,name\nRooms,place,Room,name\n")
+    found = list(source.check(world.settings))
+    assert [finding.state for finding in found] == ["wrong", "wrong", "ok"]
+    assert found[-1].what == f"Base {BASE} shows 3 tables; read are Campaigns."
+    assert len(world.base.requests) == 2
+    assert not world.settings.warehouse_path.exists()
+    world.map(HEADER)
+    (off,) = source.check(world.settings)
+    assert (off.state, off.remedy) == ("off", source.HOW_TO_MAP)
+
+
 # --- politeness and trouble ----------------------------------------------------------------------------
 
 
