@@ -303,7 +303,7 @@ class Client:
     def _failed(self, error: CallError) -> CallError:
         """The error, with the last call, which is kept among the failures."""
         assert self._last is not None
-        error.call = failed(error, self._last, self._token, datetime.fromtimestamp(self._clock(), UTC))
+        error.call = failed(error, self._last, datetime.fromtimestamp(self._clock(), UTC), self._token)
         self.failures.append(error.call)
         return error
 

@@ -357,7 +357,7 @@ class Client:
     def _failed(self, error: CallError) -> CallError:
         """The error, with this thread's last call, which is kept among the failures."""
         call: Call = self._local.last
-        error.call = failed(error, call, self._token, datetime.fromtimestamp(self._clock(), UTC))
+        error.call = failed(error, call, datetime.fromtimestamp(self._clock(), UTC), self._token)
         self.failures.append(error.call)
         return error
 

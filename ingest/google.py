@@ -112,7 +112,7 @@ class Workbook:
         self._key = self._url.rpartition("/")[2]
         self._folder, self._sheets, self._sleep, self._progress = folder, sheets, sleep, progress
         self._last = Call(self._url, {})
-        self._token_url = ""
+        self._token_url = self._granted = ""
         self._is_found = False  # a tab of it was read
         self.others: list[str] = []
         self.problems: list[BoxofficeError] = []
@@ -227,6 +227,7 @@ class Workbook:
     def _asked(self) -> dict[str, list[Tab]]:
         account = self._account()
         token = self._retried(lambda: self._token(account))
+        self._granted = token
         with new_session(self._settings.google_api_url) as session:
             session.auth = Bearer(token)
             api = _Api(account, session, self._settings.google_api_url, self._note)
@@ -247,7 +248,9 @@ class Workbook:
             lambda: self._answer(account, lambda: api.fetch_sheet_metadata(self._key, fields))
         )
         with _shape_trouble():
-            titles = [str(each["properties"]["title"]) for each in listing["sheets"]]
+            found = [str(each["properties"]["title"]) for each in listing["sheets"]]
+        # Half of a surrogate pair is JSON, and cannot be printed.
+        titles = [title.encode("utf-8", "replace").decode() for title in found]
         wanted = [title for title in titles if folded(title) in self._sheets]
         self.others = [title for title in titles if title not in wanted]
         if not wanted:
@@ -314,8 +317,8 @@ class Workbook:
                 found = work()
         except APIError as error:
             raise self._judged(account, error) from None
-        except (KeyError, TypeError, AttributeError):
-            # An error in a shape that gspread does not know.
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+            # An error in a shape that gspread does not know, or JSON that Python does not read.
             raise _Again("the answer was none of Google's") from None
         if not isinstance(found, dict):
             raise _Again("the answer was no JSON object")
@@ -376,7 +379,7 @@ class Workbook:
 
     def _keep(self, error: CallError) -> None:
         """The failed call, without the workbook's key: by link, who knows it may read."""
-        call = failed(error, self._last, self._key, datetime.now(UTC))
+        call = failed(error, self._last, datetime.now(UTC), self._key, self._granted)
         if self._last.url == self._token_url:
             call = replace(call, request=f"POST {urlsplit(self._token_url).path}")
         error.call = call
@@ -430,7 +433,7 @@ def _connection_trouble() -> Iterator[None]:
 def _shape_trouble() -> Iterator[None]:
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
         raise Unavailable(
             f"Google's answer does not hold the tabs that were asked for; {STAYS}", "Run again later."
         ) from None

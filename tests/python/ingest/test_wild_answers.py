@@ -1,9 +1,10 @@
 """Whatever JSON a source answers: the load ends, says what is wrong, and loses no object uncounted."""
 
+import csv
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import Response
 
+from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
-from ingest import airtable, eventbrite
-from ingest.landing import SourceResult
+from ingest import airtable, eventbrite, google, sheets
+from ingest.landing import SourceResult, quiet
 from tests.python.examples import examples
 from tests.python.ingest import eventbrite_server as usual
 from tests.python.ingest.eventbrite_server import ORG, TOKEN, Time, serving
@@ -180,7 +182,7 @@ class Server:
     """Sends what `answer` gives for the last word of a path."""
 
     def __init__(self) -> None:
-        self.listings: dict[str, Listing] = {}
+        self.listings: Mapping[str, Listing | Answers] = {}
 
     def answer(self, request: Request) -> Response:
         word = request.url.path.rstrip("/").rpartition("/")[2]
@@ -418,3 +420,86 @@ def test_airtable(
         assert (read, landed, left_out) == (distinct + rejected, distinct, rejected)
         assert not rejected or result.status == "partial"
     assert sum(table.landed for table in load().tables) == 0
+
+
+# --- a Google workbook ------------------------------------------------------------------------------------
+
+titles = st.sampled_from(["artists", "venues", "Notes"]) | wild
+tabs = titles.map(lambda title: {"properties": {"title": title, "gridProperties": {}}})
+tables = st.lists(st.lists(wild, max_size=6), max_size=6)
+ranges = tables.map(lambda values: {"range": "x", "values": values}) | st.just({"range": "x"})
+
+
+class Account:
+    service_account_email = "reader@example.org"
+    token = TOKEN
+
+
+@dataclass
+class Answers:
+    """One body for every call, unless a mishap spoils it."""
+
+    kind: str
+    sent: list[Any]
+    mishap: str | None
+
+    def answer(self, request: Request) -> Response:
+        body = {self.kind: self.sent}
+        return MISHAPS[self.mishap](self.kind, body) if self.mishap else Response(json.dumps(body))
+
+
+def answers(kind: str, each: st.SearchStrategy[Any], least: int = 0) -> st.SearchStrategy[Answers]:
+    none = st.none()
+    mishaps = none | none | none | st.sampled_from(list(MISHAPS))
+    return st.builds(Answers, st.just(kind), st.lists(each, min_size=least, max_size=4), mishaps)
+
+
+def title_of(tab: Any) -> Any:
+    properties = tab.get("properties") if isinstance(tab, dict) else None
+    return properties.get("title") if isinstance(properties, dict) else None
+
+
+@given(data=st.data(), listing=answers("sheets", tabs | tabs | tabs | wild))
+@examples(60, shrinks=False)
+def test_google(served: tuple[Server, str], folder: Path, data: st.DataObject, listing: Answers) -> None:
+    server, url = served
+    wanted = [title for title in map(title_of, listing.sent) if title in ("artists", "venues")]
+    values = data.draw(answers("valueRanges", ranges | ranges | ranges | wild, len(wanted)))
+    if data.draw(st.booleans()):
+        values.sent = values.sent[: len(wanted)]
+    server.listings = {"KEY": listing, "values:batchGet": values}
+    settings = settings_in(
+        folder / "google",
+        sheets_url="https://docs.google.com/spreadsheets/d/KEY",
+        google_credentials=folder / "key.json",
+        google_api_url=url.removesuffix("/v3"),
+    )
+    time = Time()
+    book = google.Workbook(settings, folder / "google", sheets.HEADERS, time.sleep, quiet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(book, "_account", Account)
+        patch.setattr(book, "_token", lambda account: TOKEN)
+        try:
+            files = book.read()
+        except BoxofficeError as error:
+            unspoken([str(error), *map(repr, book.failures)])
+            return
+    unspoken([*book.others, *map(str, book.problems)])
+    sent: dict[str, list[Any]] = defaultdict(list)
+    if wanted:
+        for title, each in zip(wanted, values.sent, strict=True):
+            sent[title].append(each.get("values", []))
+    assert {sheet: len(found) for sheet, found in files.items()} == {
+        sheet: len(found) for sheet, found in sent.items()
+    }
+    for sheet, found in files.items():
+        for tab, rows in zip(found, sent[sheet], strict=True):
+            cells = [["" if cell is None else as_read(str(cell)) for cell in row] for row in rows]
+            with tab.path.open(encoding="utf-8", newline="") as file:
+                landed = [full(row) for row in csv.reader(file)]
+            assert full(landed) == full([full(row) for row in cells])
+
+
+def full(row: list[Any]) -> list[Any]:
+    """The row without what is empty at its end."""
+    return row[: max((place for place, cell in enumerate(row, 1) if cell), default=0)]
