@@ -47,7 +47,8 @@ test: $(VENV)/dev ## Every check of a change, in under 8 minutes
 test-all: $(VENV)/dev ## What takes longer than `make test` allows
 	$(PYTHON) -m pytest -m slow
 
-soak: $(VENV)/dev ## Kill hundreds of runs at random moments and compare with a twin (hours)
+soak: $(VENV)/dev ## Wild inputs by the thousand; then hundreds of runs killed, against a twin (hours)
+	$(PYTHON) -m pytest -m hypothesis --hypothesis-profile=soak
 	@$(PYTHON) -m tests.soak
 
 lint: $(VENV)/dev ## Style and types: ruff, sqlfluff, mypy

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
 def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
     """Build `select` (all when empty); publish gold if it was built and is sound."""
     from boxoffice import build, identities, ops
-    from boxoffice.publish import publish
+    from boxoffice.publish import publish, renew
 
     settings = session.settings
     with session.step("build") as step:
@@ -218,6 +219,8 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
             step.status = "partial"
         identities.keep(session.ops, settings.warehouse_path, settings.as_of)
         session.ops.add_tests(session.run_id, map(astuple, built.tests))
+    health = {name: table for name, table in built.published.items() if name.startswith("health_")}
+    session.at_end.append(partial(renew, settings.warehouse_path, settings.marts_path, health))
     for trouble in built.failures:
         session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
     session.notes += [f"{warning.name}: {warning.message}" for warning in built.warnings]

@@ -81,6 +81,8 @@ class Session:
         signal.signal(signal.SIGTERM, self._stop)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._stop)
+        # Done when the command has ended and the warehouse shows how.
+        self.at_end: list[Callable[[], None]] = []
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -241,6 +243,8 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
         session.ops.drop_old(session.settings.retention_days)
         _end(session, status, exit_code)
         ops.copy_to_warehouse(session.ops, session.settings.warehouse_path)
+        for action in session.at_end:
+            action()
     except Exception as error:
         known = explained(error)
         if known is None:

@@ -333,19 +333,27 @@ class _Table:
 
     @classmethod
     def of(cls, each: Mapping[str, Any]) -> "_Table":
-        fields = [
-            found
-            for found in each.get("fields") or ()
-            if isinstance(found, dict) and isinstance(found.get("id"), str)
-        ]
-        said = [[found["id"], found.get("name"), found.get("type"), found.get("options")] for found in fields]
-        name = each.get("name")
+        said = each.get("fields")
+        fields = {
+            found["id"]: {
+                "id": found["id"],
+                "name": _text(found.get("name")),
+                "type": _text(found.get("type")),
+                "options": found.get("options"),
+            }
+            for found in (said if isinstance(said, list) else [])
+            if isinstance(found, dict) and _text(found.get("id")) and landing.is_writable(found)
+        }
         return cls(
             each["id"],
-            name if isinstance(name, str) else each["id"],
-            fields,
-            landing.payload_hash({"fields": said}),
+            _text(each.get("name")) or each["id"],
+            list(fields.values()),
+            landing.payload_hash({"fields": [list(found.values()) for found in fields.values()]}),
         )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _found(word: str, named: Mapping[str, str], former: Sequence[tuple[str, str]]) -> str | None:
@@ -513,7 +521,16 @@ class _Pull:
         while waiting:
             table = waiting.pop(0)
             try:
-                self._reads.append(self._read(table, held.get(table.table_id)))
+                read = self._read(table, held.get(table.table_id))
+                self._reads.append(read)
+                if read.rejected:
+                    problems.append(
+                        BoxofficeError(
+                            f"Airtable sent {read.rejected} records of {table.name} without an id, or nested"
+                            " too deeply to keep; they are left out.",
+                            "Nothing can be done here; the others are loaded.",
+                        )
+                    )
             except BudgetSpent as spent:
                 unread = ", ".join(each.name for each in (table, *waiting))
                 problems.append(BoxofficeError(f"{spent.problem} Not read: {unread}.", spent.remedy))
@@ -565,7 +582,7 @@ class _Pull:
         readers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "table_id": lambda each: table_id,
             "id": lambda each: each["id"],
-            "created_at": lambda each: each.get("createdTime"),
+            "created_at": lambda each: landing.moment_or_none(each.get("createdTime")),
         }
         return landing.as_payloads(records, readers, self._settings.as_of)
 
@@ -607,7 +624,13 @@ class _Pull:
 
 
 def _is_record(each: Any) -> bool:
-    return isinstance(each, dict) and isinstance(each.get("id"), str)
+    """It has an id, and can be kept."""
+    return (
+        isinstance(each, dict)
+        and isinstance(each.get("id"), str)
+        and bool(each["id"].strip())
+        and landing.is_writable(each)
+    )
 
 
 def _lasting(each: dict[str, Any]) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class Client:
             raise self._failed(
                 Unavailable("Airtable's answer holds no list of tables.", "Check AIRTABLE_API_URL.")
             )
-        return [each for each in tables if isinstance(each, dict) and isinstance(each.get("id"), str)]
+        found = [each for each in tables if isinstance(each, dict) and isinstance(each.get("id"), str)]
+        return list({each["id"]: each for each in found}.values())
 
     def pages(self, table_id: str, name: str, *, changed_since: datetime | None = None) -> Iterator[Page]:
         """The pages of a table's records, cells by field id. A record can come twice: the list may move.
@@ -186,7 +187,7 @@ class Client:
             offset = body.get("offset")
             if not offset:
                 return
-            if offset in given:
+            if not isinstance(offset, str) or offset in given:
                 raise self._failed(
                     Unavailable(
                         f"Airtable's listing of table {name} came round to a page already read.",
@@ -302,7 +303,7 @@ class Client:
     def _failed(self, error: CallError) -> CallError:
         """The error, with the last call, which is kept among the failures."""
         assert self._last is not None
-        error.call = failed(error, self._last, self._token, datetime.fromtimestamp(self._clock(), UTC))
+        error.call = failed(error, self._last, datetime.fromtimestamp(self._clock(), UTC), self._token)
         self.failures.append(error.call)
         return error
 
@@ -323,6 +324,6 @@ def _date(header: str | None) -> datetime | None:
     """An HTTP date as UTC without zone; None for what is none."""
     try:
         moment = parsedate_to_datetime(header or "")
-    except ValueError:
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -44,7 +44,7 @@ def parsed(content: bytes) -> dict[str, Any] | None:
             # Half of a surrogate pair is JSON, yet no text: it becomes a question mark.
             text = json.dumps(json.loads(content), ensure_ascii=False)
             body = orjson.loads(text.encode("utf-8", "replace"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return body if isinstance(body, dict) else None
 
@@ -74,12 +74,13 @@ class Call:
         return "\n".join((str(self.response.status_code), *self.told(), "", body))
 
 
-def failed(error: CallError, call: Call, token: str, at: datetime) -> FailedCall:
-    """The call that the error came of, with the stack that led here and without the token."""
+def failed(error: CallError, call: Call, at: datetime, *secrets: str) -> FailedCall:
+    """The call that the error came of, with the stack that led here and without the secrets."""
 
     def masked(text: str) -> str:
-        for form in {token, quote(token, safe="")} - {""}:
-            text = text.replace(form, "***")
+        for secret in secrets:
+            for form in {secret, quote(secret, safe="")} - {""}:
+                text = text.replace(form, "***")
         return text
 
     stack = "".join((*traceback.format_stack()[:-1], *traceback.format_exception(error)))

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dlt
 import duckdb
@@ -188,7 +188,7 @@ def check(settings: Settings) -> Iterator[Finding]:
             for listing in ("events", "orders", "attendees"):
                 try:
                     which = {"status": "all"} if listing == "events" else {}
-                    page = next(client.pages(f"organizations/{key}/{listing}/", listing, **which))
+                    page = next(client.pages(_path("organizations", key, listing), listing, **which))
                 except Withheld as problem:
                     yield findings.wrong(SOURCE, problem)
                 else:
@@ -286,7 +286,7 @@ class _Stage:
             parents: ids that the listing knows better than the object.
         """
         received = list(objects)
-        whole = [each for each in received if isinstance(each, dict) and _id(each) is not None]
+        whole = [each for each in received if _id(each) is not None and landing.is_writable(each)]
         self.rejected += len(received) - len(whole)
         self.is_lean |= is_lean
         if whole:
@@ -449,12 +449,12 @@ class _Pull:
                 else:
                     outcome.unexpanded.add(event_id)
 
-        path = f"organizations/{organization_id}/events/"
+        path = _path("organizations", organization_id, "events")
         return self._listed(outcome, path, take, status="all", page_size=PAGE_SIZE)
 
     def _read_venues(self, organization_id: str) -> _Outcome:
         outcome = self._outcome("venues", organization_id, "venues")
-        return self._listed(outcome, f"organizations/{organization_id}/venues/")
+        return self._listed(outcome, _path("organizations", organization_id, "venues"))
 
     def _read_orders(self, organization_id: str) -> _Outcome:
         return self._read_changes("orders", organization_id)
@@ -475,7 +475,7 @@ class _Pull:
         ):
             since = f"{held.watermark - OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
         outcome.is_whole = since is None
-        return self._listed(outcome, f"organizations/{organization_id}/{name}/", changed_since=since)
+        return self._listed(outcome, _path("organizations", organization_id, name), changed_since=since)
 
     def _read_details(self, kind: str, organization_id: str, event_ids: list[str]) -> _Outcome:
         """Questions, discounts or ticket classes, event by event: they have no listing across events."""
@@ -502,9 +502,9 @@ class _Pull:
         return outcome
 
     def _detail_pages(self, kind: str, organization_id: str, event_id: str) -> Iterator[list[Any]]:
-        path, params = f"events/{event_id}/{kind}/", dict[str, Any]()
+        path, params = _path("events", event_id, kind), dict[str, Any]()
         if kind == "discounts":
-            path = f"organizations/{organization_id}/discounts/"
+            path = _path("organizations", organization_id, kind)
             params = {"scope": "event", "event_id": event_id, "page_size": PAGE_SIZE}
         if kind == "ticket_classes":
             params = {"category": "all"}
@@ -518,7 +518,7 @@ class _Pull:
             changed = _changed(event)
             held = self._held.get((listed.organization_id, f"event/{event_id}"))
             end = event.get("end")
-            ends = _moment(end.get("utc")) if isinstance(end, dict) else None
+            ends = landing.moment_or_none(end.get("utc")) if isinstance(end, dict) else None
             is_upcoming = ends is None or ends >= self._as_of
             if (
                 held is None
@@ -553,8 +553,12 @@ class _Pull:
         """Reads a listing into the outcome's stages; trouble with it is the outcome's problem."""
         name, own = outcome.name, {"organization_id": outcome.organization_id}
         try:
-            done = 0
+            done = attempt = 0
             for page in self._client.pages(path, name, expand=EXPANSIONS.get(name), **params):
+                if page.attempt != attempt:
+                    attempt = page.attempt
+                    for stage in outcome.stages:
+                        stage.rejected = 0
                 if take is not None:
                     take(page.items)
                 else:
@@ -593,14 +597,8 @@ class _Pull:
                 counted = compared.write()
                 new.update(counted)
                 seen[table] = compared.latest_change()
-                results.append(
-                    TableResult(
-                        table,
-                        read=sum(stage.read for stage in stages),
-                        landed=counted.get(table, 0),
-                        rejected=sum(stage.rejected for stage in stages),
-                    )
-                )
+                rejected = sum(stage.rejected for stage in stages)
+                results.append(TableResult(table, compared.came() + rejected, counted[table], rejected))
         if any(new.values()):
             resources = [
                 landing.upsert(
@@ -694,7 +692,8 @@ class _Pull:
             if result.rejected:
                 self.problems.append(
                     BoxofficeError(
-                        f"Eventbrite sent {result.rejected} {result.table} without an id; they are left out.",
+                        f"Eventbrite sent {result.rejected} {result.table} without an id, or nested too"
+                        " deeply to keep; they are left out.",
                         "Nothing can be done here; the others are loaded.",
                     )
                 )
@@ -851,6 +850,10 @@ class _Compared:
         )
         return {self._table: written, history: versions}
 
+    def came(self) -> int:
+        """How many came, each counted once however often it came."""
+        return int(self._connection.execute("select count(*) from latest").fetchall()[0][0])
+
     def latest_change(self) -> dict[str, datetime]:
         """The latest `changed` that came, by organization."""
         if not self._has_changed:
@@ -889,6 +892,10 @@ def _held_listings(settings: Settings) -> dict[tuple[str, str], _Held]:
     return held
 
 
+def _path(*words: str) -> str:
+    return "".join(f"{quote(word, safe='')}/" for word in words)
+
+
 def _reader(name: str, known: str | None) -> Callable[[Mapping[str, Any]], Any]:
     if known is not None:
         return lambda each: known
@@ -909,14 +916,7 @@ def _text(value: Any) -> str | None:
 
 
 def _changed(each: Mapping[str, Any]) -> datetime | None:
-    return _moment(each.get("changed"))
-
-
-def _moment(text: Any) -> datetime | None:
-    """UTC without zone; None for what is no time."""
-    with suppress(ValueError, OverflowError):
-        return landing.utc_timestamp(text) if isinstance(text, str) else None
-    return None
+    return landing.moment_or_none(each.get("changed"))
 
 
 def _summed_up(kind: str, failures: Mapping[str, BoxofficeError]) -> list[BoxofficeError]:

@@ -80,6 +80,7 @@ class Page:
     items: list[Any]
     total: int | None  # what Eventbrite says the listing holds
     is_expanded: bool  # False when the expansion failed and the page was read without it
+    attempt: int = 0  # counts how often the listing was begun again
 
 
 class Budget:
@@ -256,15 +257,18 @@ class Client:
         """
         for restart in range(RESTARTS + 1):
             is_last_try = restart == RESTARTS
-            ids: set[Any] = set()
+            ids: set[str] = set()
             most, pages = 0, 0
             try:
-                for page in self._pass(path, key, expand, params):
+                for page in self._pass(path, key, expand, params, restart):
                     if not page.is_expanded:
                         expand = None
                     pages += 1
                     most = max(most, page.total or 0)
-                    ids.update(item.get("id") for item in page.items if isinstance(item, dict))
+                    for place, item in enumerate(page.items):
+                        found = item.get("id") if isinstance(item, dict) else None
+                        # What has no id is a row all the same.
+                        ids.add(str(found or f"{pages}/{place}"))
                     yield page
             except _BadContinuation:
                 if is_last_try:
@@ -274,7 +278,9 @@ class Client:
             if pages < 2 or len(ids) >= most or restart:
                 return
 
-    def _pass(self, path: str, key: str, expand: str | None, params: dict[str, Any]) -> Iterator[Page]:
+    def _pass(
+        self, path: str, key: str, expand: str | None, params: dict[str, Any], attempt: int
+    ) -> Iterator[Page]:
         continuation: str | None = None
         given: set[str] = set()
         wants_expansion = expand is not None
@@ -292,7 +298,7 @@ class Client:
             total = pagination.get("object_count")
             total = total if isinstance(total, int) else None
             rows += len(items)
-            yield Page(items, total, not wants_expansion or expand is not None)
+            yield Page(items, total, not wants_expansion or expand is not None, attempt)
 
             continuation, has_more = pagination.get("continuation"), pagination.get("has_more_items")
             if has_more is False:
@@ -301,7 +307,7 @@ class Client:
                 if total is not None and rows < total:
                     raise self._unusable(f"Eventbrite ended the listing {path} after {rows} of {total} rows.")
                 return
-            if not continuation:
+            if not isinstance(continuation, str) or not continuation:
                 raise self._unusable(
                     f"Eventbrite's listing {path} has more rows and does not say how to read on."
                 )
@@ -351,7 +357,7 @@ class Client:
     def _failed(self, error: CallError) -> CallError:
         """The error, with this thread's last call, which is kept among the failures."""
         call: Call = self._local.last
-        error.call = failed(error, call, self._token, datetime.fromtimestamp(self._clock(), UTC))
+        error.call = failed(error, call, datetime.fromtimestamp(self._clock(), UTC), self._token)
         self.failures.append(error.call)
         return error
 

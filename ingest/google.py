@@ -112,6 +112,8 @@ class Workbook:
         self._key = self._url.rpartition("/")[2]
         self._folder, self._sheets, self._sleep, self._progress = folder, sheets, sleep, progress
         self._last = Call(self._url, {})
+        self._token_url = self._granted = ""
+        self._is_found = False  # a tab of it was read
         self.others: list[str] = []
         self.problems: list[BoxofficeError] = []
         self.requests = 0
@@ -199,7 +201,7 @@ class Workbook:
         status, kind = response.status_code, response.headers.get("content-type", "").lower()
         if status == 429 or status >= 500:
             raise _Again(f"answer {status}")
-        if status == 404:
+        if status == 404 and not self._is_found:
             raise _not_found(status)
         is_page = "html" in kind or response.content.lstrip()[:1] == b"<"
         if status in (401, 403) or (status == 200 and is_page):
@@ -213,6 +215,7 @@ class Workbook:
             )
         if not kind.startswith("text/csv"):
             raise Unavailable("What answers for SHEETS_URL gives no CSV.", "Check SHEETS_URL.")
+        self._is_found = True
         text = response.content.decode("utf-8-sig", "replace")
         try:
             return list(csv.reader(io.StringIO(text, newline=""), strict=True))
@@ -224,6 +227,7 @@ class Workbook:
     def _asked(self) -> dict[str, list[Tab]]:
         account = self._account()
         token = self._retried(lambda: self._token(account))
+        self._granted = token
         with new_session(self._settings.google_api_url) as session:
             session.auth = Bearer(token)
             api = _Api(account, session, self._settings.google_api_url, self._note)
@@ -243,7 +247,10 @@ class Workbook:
         listing = self._retried(
             lambda: self._answer(account, lambda: api.fetch_sheet_metadata(self._key, fields))
         )
-        titles = [str(each["properties"]["title"]) for each in listing.get("sheets", [])]
+        with _shape_trouble():
+            found = [str(each["properties"]["title"]) for each in listing["sheets"]]
+        # Half of a surrogate pair is JSON, and cannot be printed.
+        titles = [title.encode("utf-8", "replace").decode() for title in found]
         wanted = [title for title in titles if folded(title) in self._sheets]
         self.others = [title for title in titles if title not in wanted]
         if not wanted:
@@ -253,12 +260,14 @@ class Workbook:
         answer = self._retried(
             lambda: self._answer(account, lambda: api.values_batch_get(self._key, ranges, dict(shown)))
         )
-        if len(answer.get("valueRanges", [])) != len(wanted):
-            raise Unavailable("Google did not give all the tabs that were asked for.", "Run again later.")
         files: dict[str, list[Tab]] = {}
-        for title, found in zip(wanted, answer["valueRanges"], strict=True):
-            held = files.setdefault(folded(title), [])
-            held.append(Tab(title, self._written(folded(title), len(held), found.get("values", []))))
+        with _shape_trouble():
+            for title, found in zip(wanted, answer["valueRanges"], strict=True):
+                rows = found.get("values", [])
+                if not (isinstance(rows, list) and all(isinstance(row, list) for row in rows)):
+                    raise TypeError
+                held = files.setdefault(folded(title), [])
+                held.append(Tab(title, self._written(folded(title), len(held), rows)))
         return files
 
     def _account(self) -> Credentials:
@@ -295,13 +304,10 @@ class Workbook:
             if error.retryable:
                 raise _Again("no token") from None
             said = error.args[1] if len(error.args) > 1 else {}
-            constant = said.get("error", "") if isinstance(said, dict) else ""
-            refused = KeyRefused(
-                f"Google does not take the service account's key ({constant or 'no token'}); {STAYS}",
-                "Check this machine's clock and that the key still exists; if it does not, make a new one and"
-                " let GOOGLE_APPLICATION_CREDENTIALS name it.",
-            )
-            raise refused from None
+            constant = str(said.get("error", "")) if isinstance(said, dict) else ""
+            raise _refused(constant if re.fullmatch("[a-z_]+", constant) else "no token") from None
+        except (TypeError, ValueError):
+            raise _Again("the answer was no token") from None
         return str(account.token)
 
     def _answer(self, account: Credentials, work: Callable[[], Any]) -> dict[str, Any]:
@@ -311,6 +317,9 @@ class Workbook:
                 found = work()
         except APIError as error:
             raise self._judged(account, error) from None
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+            # An error in a shape that gspread does not know, or JSON that Python does not read.
+            raise _Again("the answer was none of Google's") from None
         if not isinstance(found, dict):
             raise _Again("the answer was no JSON object")
         return found
@@ -330,7 +339,9 @@ class Workbook:
                 f"The Google Sheets API is not enabled in the service account's project; {STAYS}",
                 "Enable it in Google Cloud under APIs & Services, and run again some minutes later.",
             )
-        if status in (401, 403):
+        if status == 401:
+            return _refused(said)
+        if status == 403:
             return NotShared(
                 f"The workbook of SHEETS_URL is not shared with the service account ({said}); {STAYS}",
                 f"Share it with {account.service_account_email} as a viewer.",
@@ -368,9 +379,9 @@ class Workbook:
 
     def _keep(self, error: CallError) -> None:
         """The failed call, without the workbook's key: by link, who knows it may read."""
-        call = failed(error, self._last, self._key, datetime.now(UTC))
-        if isinstance(error, KeyRefused):
-            call = replace(call, request=f"POST {urlsplit(self._last.url).path}")
+        call = failed(error, self._last, datetime.now(UTC), self._key, self._granted)
+        if self._last.url == self._token_url:
+            call = replace(call, request=f"POST {urlsplit(self._token_url).path}")
         error.call = call
         self.failures.append(call)
 
@@ -416,6 +427,24 @@ def _connection_trouble() -> Iterator[None]:
     except requests.RequestException as trouble:
         # Its text can hold the address; its name is enough.
         raise _Again(f"no usable answer ({type(trouble).__name__})") from None
+
+
+@contextmanager
+def _shape_trouble() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise Unavailable(
+            f"Google's answer does not hold the tabs that were asked for; {STAYS}", "Run again later."
+        ) from None
+
+
+def _refused(said: str) -> KeyRefused:
+    return KeyRefused(
+        f"Google does not take the service account's key ({said}); {STAYS}",
+        "Check this machine's clock and that the key still exists; if it does not, make a new one and let "
+        "GOOGLE_APPLICATION_CREDENTIALS name it.",
+    )
 
 
 def _not_found(status: int) -> NotFound:

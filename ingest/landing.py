@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -381,6 +381,22 @@ def as_payloads(
     data["missing_since"] = pa.nulls(len(objects), TIMESTAMP)
     data["landed_at"] = pa.array([utc_timestamp(landed_at)] * len(objects), TIMESTAMP)
     return pa.table(data)
+
+
+def moment_or_none(text: Any) -> datetime | None:
+    """As `utc_timestamp`; None for what is no time."""
+    with suppress(ValueError, OverflowError):
+        return utc_timestamp(text) if isinstance(text, str) else None
+    return None
+
+
+def is_writable(each: Any) -> bool:
+    """Whether it can be a payload: nothing is nested deeper than orjson writes, which is 254 levels."""
+    try:
+        orjson.dumps(each)
+    except orjson.JSONEncodeError:
+        return False
+    return True
 
 
 def payload_hash(each: Mapping[str, Any]) -> str:

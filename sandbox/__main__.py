@@ -92,6 +92,8 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
       GET    /control/truth       what the marts must show
       PUT    /control/snapshots/NAME         keep everything as it is; POST puts it back
       GET    /control/airtable/   its settings and faults: POST to settings, faults, changes; GET requests
+      GET    /control/google/     its address, tabs and faults: POST to workbook, settings, faults
+      GET    /control/google/credentials     the service account's key, for GOOGLE_APPLICATION_CREDENTIALS
     """
     if context.invoked_subcommand is None:
         _foreground(state, port, attendees, seed)
@@ -279,6 +281,8 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
     from rich.console import Console
     from rich.panel import Panel
 
+    from sandbox.google import KEY as WORKBOOK
+
     console = Console()
 
     def banner(found: dict[str, str]) -> None:
@@ -291,6 +295,7 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
             f"API       {found['eventbrite']}/",
             f"Airtable  {found['airtable']}/v0/",
             "Token     sandbox",
+            f"Google    {found['google']}",
             f"Control   {found['control']}/",
             f"Memory    {state}",
             "",
@@ -298,6 +303,9 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
             f'  curl -H "Authorization: Bearer sandbox" {found["eventbrite"]}/users/me/organizations/',
             "Or let boxoffice read it:",
             f"  EVENTBRITE_API_URL={found['eventbrite']} EVENTBRITE_TOKEN=sandbox make run",
+            "Or the sample sheets from its Google workbook:",
+            f"  SHEETS_URL={found['google']}/spreadsheets/d/{WORKBOOK}/edit"
+            " MAPPINGS_DIR=sandbox/mappings make run",
             "",
             "Ctrl-C stops it. What changed is kept; `python -m sandbox reset` begins anew.",
         ]

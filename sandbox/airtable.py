@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.bases import Base, Bases, Record, Table, identity, iso, text, value
-from sandbox.faults import Fault, drop, guarded
+from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.formula import BadFormula, BadValue, Formula, compiled
 from sandbox.store import Json, Store
 
@@ -354,6 +354,7 @@ class Airtable:
             answer = answer or self.answer(call)
         except Refusal as refusal:
             answer = refusal.answer()
+        answer.raw_headers.append(dated(self.clock()))
         if answer.status_code < 400 or self.settings.failures_count:
             self.limits.months[self.month()] += 1
         if apply := call.fault("apply"):

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -88,6 +89,11 @@ async def drop(send: Send) -> None:
     transport.abort()
     await asyncio.sleep(0)  # lets the server notice
     await asyncio.sleep(0)
+
+
+def dated(now: float) -> tuple[bytes, bytes]:
+    """The Date header by the stand-in's clock: clients tell by it how late it is there."""
+    return b"date", formatdate(now, usegmt=True).encode()
 
 
 def guarded(work: Callable[[Request, Any], Any]) -> Callable[[Request], Any]:

@@ -402,11 +402,15 @@ class _Maker:
             where = None
         elif address == "area":  # a private venue: the area only
             where = {"city": town, "country": country, "localized_area_display": f"{town}, {region}"}
+        name = words.place(rng)
+        self.tally.venue(
+            f"eventbrite-{key}", name=name, city=where["city"] if where else None, capacity=capacity
+        )
         self.keep(
             "venues",
             {
                 "id": key,
-                "name": words.place(rng),
+                "name": name,
                 "capacity": capacity,
                 "age_restriction": None,
                 "latitude": latitude if address == "full" else "0",
@@ -545,7 +549,6 @@ class _Maker:
         if "unlimited" in traits and not traits & {"no_capacity", "zero_capacity"}:
             own = seats
         is_placed = not traits & {"online", "unplaced"}
-        hall = self.world._kept["venues"][venue]["capacity"] if is_placed else None
         has_currency = "no_currency" not in traits
 
         if is_draft:
@@ -624,9 +627,10 @@ class _Maker:
             name=name,
             status=status,
             currency=currency if has_currency else None,
-            capacity=own or total or hall,
+            capacity=own or total,
             over_after=end,
             is_cancelled=is_canceled,
+            venue=f"eventbrite-{venue}" if is_placed else None,
         )
         if is_draft:
             return None

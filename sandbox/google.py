@@ -30,7 +30,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.faults import Fault, drop, guarded
+from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.store import Json, Store
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample"
@@ -295,7 +295,7 @@ class Google:
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self.store, self.clock = store, clock
-        self._book: Workbook | None = None
+        self._book: tuple[tuple[int, int], Workbook] | None = None
         self.tokens: dict[str, tuple[str, float]] = {}  # token -> its scopes, when it ends
         self.quota = {"user": 60, "project": 300}  # reads a minute
         self.login_status = 200
@@ -328,9 +328,11 @@ class Google:
 
     @property
     def book(self) -> Workbook:
-        if self._book is None:
-            self._book = Workbook(self.store)
-        return self._book
+        # Put back from a snapshot, or forgotten by another process: then it is read again.
+        version = (self.store.restored, self.store.db.execute("pragma data_version").fetchone()[0])
+        if self._book is None or self._book[0] != version:
+            self._book = (version, Workbook(self.store))
+        return self._book[1]
 
     # -- link-shared
 
@@ -580,6 +582,7 @@ class Gate:
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
+                message["headers"] = [*message.get("headers", ()), dated(self._google.clock())]
             if is_cut and message["type"] == "http.response.body":
                 message = {**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True}
             await send(message)

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.airtable import Airtable
 from sandbox.bases import Base, Bases
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
-from sandbox.faults import Fault, drop, guarded
+from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.google import Google
 from sandbox.store import KINDS, VERSION, Json, Store, split_questions
 
@@ -146,7 +146,7 @@ class Gate:
         async def respond(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
-                message["headers"] = [*message.get("headers", ()), *rate]
+                message["headers"] = [*message.get("headers", ()), *rate, dated(self.clock())]
             if ending == "apply_then_drop":
                 return
             if ending == "cut" and message["type"] == "http.response.body":
@@ -505,7 +505,12 @@ class Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").disabled = True  # dropped connections are made on purpose
         super().__init__(
             uvicorn.Config(
-                app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+                date_header=False,
             )
         )
         self.ready = ready

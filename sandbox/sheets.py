@@ -164,8 +164,11 @@ class _Maker:
             venue = self.next("V")
             halls.append((venue, town, capacity))
             name = words.place(rng)
+            if any(row[1:3] == [name, words.CITIES[city][0]] for row in rows["venues"]):
+                name += " II"  # of one name in one town there is one place
             if place == 3:
                 name = 'The "Old" Foundry,\nupper floor'
+            self.tally.venue(f"sheets-{venue}", name=name, city=words.CITIES[city][0], capacity=capacity)
             rows["venues"].append(
                 [venue, name, words.CITIES[city][0], state, country, unstated.get(place, capacity)]
             )
@@ -229,10 +232,11 @@ class _Maker:
                 name=event_name or None,
                 status=str(row[4]).lower(),
                 currency=gig.currency,
-                capacity=hall,
+                capacity=None,
                 # over when its date is before that of as_of
                 over_after=None if place in (70, 71) else midnight.timestamp() - 0.001,
                 is_cancelled=is_cancelled,
+                venue=f"sheets-{venue}",
             )
         scale = tickets / sum(weights)
         if not 0.8 < scale < 1.2:  # another size than the sample: halls stay, crowds grow

@@ -1,9 +1,12 @@
 """An invented Airtable base that the staff of the venues keep beside Eventbrite, and the truth about it.
 
 `sandbox/mappings/airtable_sources.csv` maps three of its tables: rooms (some are Eventbrite's, spelled by
-people), shows that are sold nowhere online, and what campaigns for Eventbrite's events cost. The rota is
-nobody's business. The same world gives the same base; ids of tables and fields never change.
+people), shows that are sold nowhere online, and what campaigns cost. The rota is nobody's business. The same
+world gives the same base; ids of tables and fields never change.
 
+- A show that states the id of an event of Eventbrite is that event and no other; one that states an id nobody
+  knows is its own.
+- A campaign states Eventbrite's id of an event, or the record id of a show, or an id that a show states.
 - A campaign without a known event belongs to the event `unknown` of Airtable, one without a channel to the
   channel `unknown`.
 - Every row counts by itself: nothing here has a key of ours that could be doubled.
@@ -171,7 +174,7 @@ def tables(channels: list[str]) -> dict[str, Table]:
         ),
         table(
             SHOWS,
-            "House concerts and hires. What Eventbrite sells is not here.",
+            "House concerts and hires. What Eventbrite sells is not here, or says so.",
             ("Show", "singleLineText", None),
             ("Day", "date", ISO_DATE),
             ("Doors", "dateTime", TIME),
@@ -185,6 +188,7 @@ def tables(channels: list[str]) -> dict[str, Table]:
             ("Seats on sale", "number", number()),
             ("Currency", "singleSelect", choices("USD", "EUR", "GBP", of="Currency")),
             ("Price", "currency", money()),
+            ("Eventbrite ID", "singleLineText", None),
             ("Crew", "multipleRecordLinks", link(SHOWS, "Crew", ROTA, "Show")),
         ),
         table(
@@ -226,11 +230,13 @@ class _Maker:
             if channel and day:
                 days.setdefault((event, channel), []).append(day)
         self.days = {known: sorted(found) for known, found in sorted(days.items())}
-        self.channel_names = {channel: channel.title() for _, channel in sorted(days)}
+        channels = {"newsletter", *(channel for _, channel in days)}
+        self.channel_names = {channel: channel.title() for channel in sorted(channels)}
         self.tables = tables([*self.channel_names.values(), "Billboard 🪧"])
 
     def make(self) -> StaffBase:
         self.rooms: list[str] = []
+        self.shows: dict[str, str] = {}  # record: key of the event it is
         venues = self.make_rooms()
         self.make_shows()
         self.make_campaigns()
@@ -302,6 +308,7 @@ class _Maker:
                 },
             )
             self.rooms.append(key)
+            self.tally.venue(f"airtable-{key}", name=name, city=town, capacity=seats)
             found[key] = {
                 "venue_name": name,
                 "city": town,
@@ -313,17 +320,19 @@ class _Maker:
         return found
 
     def make_shows(self) -> None:
-        # title, days from as_of, status, place in rooms, seats on sale, currency
-        rows: list[tuple[str, int | None, str | None, int | None, int | None, str | None]] = [
-            ("Wäscherei Session № 1", -41, "Confirmed", 2, None, "EUR"),
-            ("Kids' matinée", -12, "Confirmed", 2, 40, "EUR"),
-            ('Private hire: "A & B"', -3, "Cancelled", 0, 90, "USD"),
-            ("Open mic 🎤", 9, "Confirmed", 7, 0, None),
-            ("Rooftop opening", 77, "Idea 💡", 7, 120, "USD"),
-            ("To be named", None, None, None, None, None),
+        online = min(event for event, _ in self.days)
+        # title, days from as_of, status, place in rooms, seats on sale, currency, Eventbrite ID
+        rows: list[tuple[str, int | None, str | None, int | None, int | None, str | None, str | None]] = [
+            ("Wäscherei Session № 1", -41, "Confirmed", 2, None, "EUR", None),
+            ("Kids' matinée", -12, "Confirmed", 2, 40, "EUR", None),
+            ('Private hire: "A & B"', -3, "Cancelled", 0, 90, "USD", None),
+            ("Online after all", -60, "Confirmed", 2, 55, "EUR", online.partition("-")[2]),
+            ("Open mic 🎤", 9, "Confirmed", 7, 0, None, None),
+            ("Rooftop opening", 77, "Idea 💡", 7, 120, "USD", "899999999998"),
+            ("To be named", None, None, None, None, None, None),
         ]
         records = list(self.tables[ROOMS].records.values())
-        for title, days, status, place, seats, currency in rows:
+        for title, days, status, place, seats, currency, same_as in rows:
             day = None if days is None else (self.as_of + days * DAY).date()
             room = None if place is None else self.rooms[place]
             doors = None if day is None else datetime(day.year, day.month, day.day, 23, 30, tzinfo=UTC)
@@ -338,23 +347,26 @@ class _Maker:
                     "Seats on sale": seats,
                     "Currency": currency,
                     "Price": 0 if title.startswith("Open") else 12.5,
+                    "Eventbrite ID": same_as,
                 },
             )
-            hall = None
             if place is not None:
-                record = records[place]
-                record.cells.setdefault(field_id(ROOMS, "Shows"), []).append(key)
-                hall = record.cells.get(field_id(ROOMS, "Seats"))
+                records[place].cells.setdefault(field_id(ROOMS, "Shows"), []).append(key)
+            if same_as == online.partition("-")[2]:
+                self.shows[key] = online
+                continue
+            self.shows[key] = f"airtable-{key}"
             midnight = None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC) + DAY
             self.tally.event(
-                f"airtable-{key}",
+                self.shows[key],
                 name=title,
-                status=(status or "").lower(),
+                status=status and status.lower(),
                 currency=currency,
-                capacity=seats or hall,
+                capacity=seats,
                 # over when its date is before that of as_of
                 over_after=midnight.timestamp() - 0.001 if midnight else None,
                 is_cancelled=status == "Cancelled",
+                venue=room and f"airtable-{room}",
             )
 
     def make_campaigns(self) -> None:
@@ -366,6 +378,9 @@ class _Maker:
             for turn in range(turns):
                 first, last = days[len(days) // 4 * turn], days[-1 - len(days) // 5]
                 self.campaign(event, event.partition("-")[2], channel, first, max(first, last))
+        shows = list(self.shows)
+        for place, text in ((1, shows[1]), (3, shows[3]), (5, "899999999998")):
+            self.campaign(self.shows[shows[place]], text, "newsletter", None, None)
         self.campaign(unknown, "899999999999", "newsletter", None, None)
         self.campaign(unknown, None, "newsletter", "2026-01-01", None)
         self.campaign(unknown, None, None, None, None)

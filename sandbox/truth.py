@@ -39,9 +39,10 @@ def fold(text: str | None) -> str | None:
 @dataclass
 class EventFacts:
     name: str | None
-    status: str
+    status: str | None
     currency: str | None
-    capacity: int | None
+    capacity: int | None  # its own or of its ticket classes
+    venue: str | None
     over_after: float | None  # has ended when as_of, in epoch seconds, is greater; None: date unknown
     is_cancelled: bool
     sold: int = 0
@@ -72,6 +73,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.events: dict[str, EventFacts] = {}
+        self.venues: dict[str, tuple[str | None, str | None, int | None]] = {}
         # (day, currency): tickets, gross, refunds, fees, tax
         self.days: dict[tuple[str | None, str | None], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
         # (event, channel, day of sale, currency): valid tickets, gross less refunds
@@ -85,14 +87,22 @@ class Tally:
         key: str,
         *,
         name: str | None,
-        status: str,
+        status: str | None,
         currency: str | None,
         capacity: int | None,
         over_after: float | None,
         is_cancelled: bool,
+        venue: str | None = None,
     ) -> EventFacts:
-        self.events[key] = EventFacts(name, status, currency, capacity or None, over_after, is_cancelled)
+        """`venue`: as told to `venue`; its capacity is the event's where nothing nearer is known."""
+        self.events[key] = EventFacts(
+            name, status, currency, capacity or None, venue, over_after, is_cancelled
+        )
         return self.events[key]
+
+    def venue(self, key: str, *, name: str | None, city: str | None, capacity: int | None) -> None:
+        """`key` is source and id. Venues of one name are one place, unless their cities differ."""
+        self.venues[key] = (fold(name), fold(city), capacity or None)
 
     def unknown_event(self, source: str) -> str:
         """The member that holds the money of rows whose event does not exist."""
@@ -176,7 +186,7 @@ class Tally:
         """events: by event_key; currencies; daily: by date, then currency (days without rows are left out);
         undated: by currency, what has no readable date; campaigns: rows by event_key and channel;
         channels: what every channel sold, campaign or not."""
-        now = as_of.timestamp()
+        now, halls = as_of.timestamp(), self._halls()
         currencies: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for facts in self.events.values():
             for currency, money in facts.money.items():
@@ -192,7 +202,7 @@ class Tally:
                 undated[currency] = row
         return {
             "as_of": as_of.isoformat(),
-            "events": {key: self._event(key, now) for key in self.events},
+            "events": {key: self._event(key, now, halls) for key in self.events},
             "currencies": {currency: _money(money) for currency, money in currencies.items() if any(money)},
             "daily": dict(daily),
             "undated": undated,
@@ -208,8 +218,24 @@ class Tally:
             return facts.currency
         return min(counts, key=lambda name: (-counts[name], name))
 
-    def _event(self, key: str, now: float) -> dict[str, Any]:
+    def _halls(self) -> dict[str, int | None]:
+        """Capacity by key of a venue: of all that are the same place, the first key that states one tells."""
+        cities: dict[str | None, set[str]] = defaultdict(set)
+        for name, city, _ in self.venues.values():
+            cities[name] |= {city} if city else set()
+        places: dict[Any, list[str]] = defaultdict(list)
+        for key, (name, city, _) in sorted(self.venues.items()):
+            only = next(iter(cities[name])) if len(cities[name]) == 1 else None
+            places[(name, city or only) if name else key].append(key)
+        halls: dict[str, int | None] = {}
+        for keys in places.values():
+            stated = next((self.venues[key][2] for key in keys if self.venues[key][2]), None)
+            halls |= dict.fromkeys(keys, stated)
+        return halls
+
+    def _event(self, key: str, now: float, halls: dict[str, int | None]) -> dict[str, Any]:
         facts = self.events[key]
+        capacity = facts.capacity or halls.get(facts.venue or "")
         currency = self.currency_of(key)
         has_ended = facts.over_after is not None and now > facts.over_after
         is_rated = has_ended and not facts.is_cancelled and facts.is_scanned and facts.sold > 0
@@ -218,12 +244,12 @@ class Tally:
             "status": facts.status,
             "is_deleted": facts.is_deleted,
             "currency": currency,
-            "capacity": facts.capacity,
+            "capacity": capacity,
             "tickets_sold": facts.sold,
             "tickets_free": facts.free,
             "attendance": facts.attended,
             "is_checkin_tracked": facts.is_scanned,
-            "sell_through": facts.sold / facts.capacity if facts.capacity else None,
+            "sell_through": facts.sold / capacity if capacity else None,
             "no_show_rate": 1 - facts.attended / facts.sold if is_rated else None,
             **_money(facts.money.get(currency, [0, 0, 0, 0])),
             "money": {name: _money(money) for name, money in facts.money.items() if any(money)},
@@ -304,6 +330,7 @@ def merged(tallies: Iterable[Tally]) -> Tally:
     total = Tally()
     for tally in tallies:
         total.events.update(tally.events)
+        total.venues.update(tally.venues)
         for known, facts in tally.campaigns.items():
             total.campaigns[known].add(facts.spend, facts.impressions, facts.clicks)
             total.campaigns[known].spans += facts.spans

@@ -1,4 +1,4 @@
--- Grain: one row per venue of any source.
+-- Grain: one row per venue, whichever sources list it.
 select
     venue_key,
     source,

@@ -5,10 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+from tests.python.examples import USUAL
 
 if TYPE_CHECKING:
     from tests.python.models.bronze import Bronze
     from tests.python.models.warehouse import Dbt, Warehouse
+
+settings.register_profile("soak", max_examples=50 * USUAL, print_blob=True)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,11 @@ date_keys as (
         'daily_metrics' as mart,
         date_key
     from {{ ref('daily_metrics') }}
+    union distinct
+    select
+        'sales_pace' as mart,
+        date_key
+    from {{ ref('sales_pace') }}
 ),
 
 event_keys as (
@@ -62,6 +67,15 @@ select
 from event_keys
 left join {{ ref('dim_event') }} as dim_event on event_keys.event_key = dim_event.event_key
 where dim_event.event_key is null
+union all
+select
+    'fact_tickets' as mart,
+    'customer_key' as key_name,
+    fact_tickets.customer_key as key_value
+from {{ ref('fact_tickets') }} as fact_tickets
+left join {{ ref('dim_customer') }} as dim_customer
+    on fact_tickets.customer_key = dim_customer.customer_key
+where fact_tickets.customer_key is not null and dim_customer.customer_key is null
 union all
 select
     'dim_date' as mart,

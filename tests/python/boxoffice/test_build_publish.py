@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,9 +12,9 @@ import duckdb
 import pytest
 
 from boxoffice import publish as publish_module
-from boxoffice.build import BuildResult, build
+from boxoffice.build import BuildResult, GoldTable, build
 from boxoffice.errors import BoxofficeError
-from boxoffice.publish import publish
+from boxoffice.publish import publish, renew
 from boxoffice.settings import ROOT, Settings
 
 READER = ROOT / ".venv" / "duckdb14"
@@ -71,6 +71,10 @@ def test_a_failed_test_on_gold_is_named_and_makes_gold_unsound(settings: Setting
     result = built(settings, project)
     assert [failure.name for failure in result.failures] == ["assert_nobody_is_number_two"]
     assert not result.gold_is_sound
+    assert sorted(astuple(test) for test in result.tests) == [
+        ("assert_nobody_is_number_two", "gold.buyers", "error", "fail", 1),
+        ("unique_buyers_person_id", "gold.buyers", "error", "pass", 0),
+    ]
 
 
 def test_a_warning_does_not_make_gold_unsound(settings: Settings, project: Path) -> None:
@@ -129,6 +133,31 @@ def test_the_marts_file_explains_itself(settings: Settings, project: Path) -> No
     comments = "select comment from duckdb_columns() where table_name = 'buyers' order by column_index"
     assert rows(settings.marts_path, comments) == [("The person's id.",), ("When it was built.",)]
     assert rows(settings.marts_path, "select comment from duckdb_tables()") == [("One row per buyer.",)]
+
+
+def test_health_is_renewed_and_nothing_else(settings: Settings, project: Path) -> None:
+    tables = {name: GoldTable("gold", "", {"word": "A word."}) for name in ("buyers", "health_a", "health_b")}
+    health = {name: table for name, table in tables.items() if name.startswith("health_")}
+    settings.warehouse_path.parent.mkdir(exist_ok=True)
+    renew(settings.warehouse_path, settings.marts_path, health)
+    assert not settings.marts_path.exists()
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("create schema gold")
+        for name in tables:
+            connection.execute(f"create table gold.{name} as select 'before' as word")
+    publish(settings.warehouse_path, settings.marts_path, tables)
+    os.utime(settings.marts_path, (1, 1))
+    with duckdb.connect(str(settings.warehouse_path)) as connection:
+        connection.execute("update gold.buyers set word = 'after'")
+        connection.execute("update gold.health_a set word = 'after'")
+        connection.execute("drop table gold.health_b")
+    renew(settings.warehouse_path, settings.marts_path, health)
+    shown = {name: rows(settings.marts_path, f"select word from gold.{name}") for name in tables}
+    assert shown == {"buyers": [("before",)], "health_a": [("after",)], "health_b": [("before",)]}
+    comments = "select distinct comment from duckdb_columns() where database_name = 'marts'"
+    assert rows(settings.marts_path, comments) == [("A word.",)]
+    # When gold was published, not when its health was looked at.
+    assert settings.marts_path.stat().st_mtime == 1
 
 
 def test_an_open_reader_reads_on_while_the_file_is_swapped(settings: Settings, project: Path) -> None:

@@ -115,6 +115,17 @@ def test_failed_calls_lose_their_texts_when_they_name_somebody_forgotten(tmp_pat
         assert b"chovy" not in b"".join(file.read_bytes().lower() for file in tmp_path.iterdir())
 
 
+def test_results_of_tests_are_kept_for_the_last_runs_that_tested(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        for _ in range(ops.TESTED_RUNS + 2):
+            run_id = store.begin_run("build", AS_OF, is_sandbox=False)
+            store.add_tests(run_id, [("keys", "gold.events", "error", "pass", 0)])
+        idle = store.begin_run("status", AS_OF, is_sandbox=False)
+        store.add_tests(idle, [])
+        kept = [row[0] for row in store.connection.execute("select run_id from tests order by 1").fetchall()]
+    assert kept == list(range(3, ops.TESTED_RUNS + 3))
+
+
 def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse.duckdb"
     with ops.opened(tmp_path / "ops.sqlite") as store:

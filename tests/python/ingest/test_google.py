@@ -130,9 +130,10 @@ def server() -> Iterator[StandIn]:
 def stand_in(server: StandIn) -> StandIn:
     server.call("DELETE", "/google/faults")
     server.call("POST", "/google/settings", {"quota": {"user": 60, "project": 300}, "login_status": 200})
-    found = server.call("POST", "/google/workbook", {"reset": True})
+    found = server.call("GET", "/google/")
     strangers = [tab["title"] for tab in found["tabs"] if tab["title"] not in TABS]
-    server.call("POST", "/google/workbook", {"tabs": TABS, "delete": strangers})
+    shared = {"exists": True, "is_public": True, "shared_with": [found["service_account"]]}
+    server.call("POST", "/google/workbook", {"tabs": TABS, "delete": strangers, **shared})
     server.call("DELETE", "/google/requests")
     return server
 
@@ -354,6 +355,12 @@ def test_a_wrong_gid_is_named_and_the_other_tabs_land(shared: Book) -> None:
     assert len(shared.artists()) == 4
 
 
+def test_a_404_for_one_tab_of_a_workbook_that_is_there_is_a_wrong_gid(shared: Book) -> None:
+    shared.fault("answer", path="/export", after=1, status=404, body="<p>no</p>")
+    book = shared.read()
+    assert ["gid" in str(problem) for problem in book.problems] == [True]
+
+
 def test_the_gid_of_another_tab_is_seen_by_its_header(shared: Book) -> None:
     gids = {tab["title"]: tab["gid"] for tab in shared.about["tabs"]}
     shared.map(*(f"{sheet},{gids['artists' if sheet == 'venues' else sheet]}" for sheet in EVENT_SHEETS))
@@ -382,7 +389,8 @@ def test_a_mapping_of_tabs_that_cannot_be_used_is_named(shared: Book, text: str 
 
 def test_a_mapping_of_tabs_may_come_from_excel(shared: Book) -> None:
     path = shared.root / "mappings" / google.TABS
-    path.write_text(" Sheet ,GID,note\r\n Artists , 0 ,x\r\n,,\r\n", encoding="utf-8-sig")
+    gid = next(tab["gid"] for tab in shared.about["tabs"] if tab["title"] == "artists")
+    path.write_text(f" Sheet ,GID,note\r\n Artists , {gid} ,x\r\n,,\r\n", encoding="utf-8-sig")
     assert shared.read().problems == []
 
 
@@ -431,7 +439,7 @@ def test_a_workbook_that_is_not_shared_names_the_account(private: Book) -> None:
         (403, "PERMISSION_DENIED", "Google Sheets API has not been used in project 1 before or it is"
          " disabled.", "is not enabled"),
         (400, "FAILED_PRECONDITION", "This operation is not supported for this document", "Save as Google"),
-        (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", "is not shared"),
+        (401, "UNAUTHENTICATED", "Request had invalid authentication credentials.", "key (401 UNAUTH"),
         (418, "TEAPOT", "x", "does not accept the request (418 TEAPOT)"),
     ],
 )  # fmt: skip
@@ -470,6 +478,28 @@ def test_trouble_that_stays_is_named_after_more_than_a_minute(book: Book, troubl
 def test_an_answer_that_is_no_json_is_asked_for_again(private: Book) -> None:
     private.fault("answer", path="batchGet", status=200, body="<p>Welcome to the café</p>")
     assert private.read().failures == []
+
+
+@pytest.mark.parametrize("path", ["/v4/spreadsheets/[^/]*$", "batchGet", "/token"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        {"sheets": [1]},
+        {"sheets": [{"properties": {}}]},
+        {"valueRanges": []},
+        {"valueRanges": [{"values": {"a": 1}}] * 8},
+        {"valueRanges": [{"values": [1]}] * 8},
+        {"valueRanges": [None] * 8},
+        {"error": "no"},
+    ],
+)
+def test_an_answer_of_another_shape_is_a_sentence(private: Book, path: str, body: Any) -> None:
+    for status in (200, 400):
+        private.fault("answer", path=path, times=7, status=status, body=body)
+        assert "rows loaded earlier stay." in private.trouble()
+        private.stand_in.call("DELETE", "/google/faults")
 
 
 def test_a_tab_renamed_between_the_calls_is_found_under_its_new_name(private: Book) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice import settings as settings_module
@@ -19,6 +18,7 @@ from boxoffice.errors import BoxofficeError
 from boxoffice.settings import Settings
 from ingest import sheets
 from ingest.landing import SourceResult, quiet
+from tests.python.examples import examples
 
 ARTISTS = "artist_id,name,genre,country,created_at"
 
@@ -353,7 +353,7 @@ def is_blank(row: list[str]) -> bool:
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     block=st.sampled_from([512, 1 << 20]),
 )
-@examples(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(250)
 def test_cells_numbers_and_lines_are_those_of_pythons_csv_module(
     tmp_path_factory: pytest.TempPathFactory, records, delimiter, end, quoting, encoding, block
 ) -> None:
@@ -396,7 +396,7 @@ def test_cells_numbers_and_lines_are_those_of_pythons_csv_module(
         max_size=40,
     ).map(b"".join)
 )
-@examples(max_examples=300, deadline=None)
+@examples(300)
 def test_no_bytes_bring_the_reader_down(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "bytes"
     folder.mkdir(exist_ok=True)

@@ -10,6 +10,8 @@ KEYS = {
     "event_money": ("event_key", "currency"),
     "daily_metrics": ("date", "currency"),
     "campaign_roi": ("event_key", "channel"),
+    "sales_pace": ("event_key", "days_before_event"),
+    "dim_customer": ("customer_key",),
 }
 
 

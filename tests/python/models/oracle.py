@@ -4,6 +4,7 @@ Written from the design's formulas, not from the SQL, and slow on purpose: one t
 design leaves room the reading taken here says so. Money is Decimal in major units.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter, defaultdict
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo, available_timezones
 Row = dict[str, Any]
 Tables = Mapping[str, list[Row]]
 Links = Iterable[tuple[str, str]]
+Member = tuple[str, str]  # source and id
 
 CENT = Decimal("0.0001")
 SEED = Path(__file__).resolve().parents[3] / "seeds/reference/currencies.csv"
@@ -62,6 +64,7 @@ class Ticket:
     tax: Decimal = Decimal(0)
     refunds: list[tuple[date | None, Decimal]] = field(default_factory=list)
     is_scanned: bool = False
+    buyer: tuple[str, str | None] | None = None
 
     @property
     def refunded(self) -> Decimal:
@@ -114,11 +117,13 @@ class Silver:
     tickets: list[Ticket]
     extras: list[Extra]
     campaigns: list[Row]
+    people: dict[str, list["Member"]]
 
 
 def gold(tables: Tables, as_of: str, links: Links = ()) -> dict[str, dict[Any, Row]]:
     """event_sales by event_key, event_money by (event_key, currency), daily_metrics by (date, currency),
-    campaign_roi by (event_key, channel). `links` are the rows of event_links: (sheet's id, Eventbrite's)."""
+    campaign_roi by (event_key, channel), sales_pace by (event_key, days_before_event), dim_customer by
+    customer_key as it is without a salt. `links` are the rows of event_links: (sheet's id, Eventbrite's)."""
     silver = conform(tables, datetime.fromisoformat(as_of), links)
     money = event_money(silver)
     sales = event_sales(silver, money)
@@ -127,6 +132,8 @@ def gold(tables: Tables, as_of: str, links: Links = ()) -> dict[str, dict[Any, R
         "event_money": money,
         "daily_metrics": daily_metrics(silver),
         "campaign_roi": campaign_roi(silver, sales),
+        "sales_pace": sales_pace(silver, sales, datetime.fromisoformat(as_of).date()),
+        "dim_customer": dim_customer(silver),
     }
 
 
@@ -134,8 +141,9 @@ def gold(tables: Tables, as_of: str, links: Links = ()) -> dict[str, dict[Any, R
 
 
 def conform(tables: Tables, as_of: datetime, links: Links = ()) -> Silver:
-    events = _eventbrite_events(tables, as_of)
-    of_sheet = _sheet_events(tables, as_of)
+    capacities = _venue_capacities(tables)
+    events = _eventbrite_events(tables, as_of, capacities)
+    of_sheet = _sheet_events(tables, as_of, capacities)
     named = {}
     for id, event in of_sheet.items():
         # The smallest of several: an event is not two.
@@ -173,11 +181,72 @@ def conform(tables: Tables, as_of: datetime, links: Links = ()) -> Silver:
             events[key] = Event(
                 key, source, "unknown", "unknown", None, "UTC", None, None, None, False, False
             )
-    return Silver(events, tickets, extras, campaigns)
+    return Silver(events, tickets, extras, campaigns, _people(tables))
 
 
-def _eventbrite_events(tables: Tables, as_of: datetime) -> dict[str, Event]:
-    venues = {row["id"]: json.loads(row["payload"]) for row in tables["bronze_eventbrite.venues"]}
+def venue_groups(venues: Mapping[Member, tuple[str | None, str | None]]) -> list[set[Member]]:
+    """Which venues, by name and city, are one: same name, same city; without a city the only one there is."""
+    towns = defaultdict(set)
+    for name, city in venues.values():
+        if fold(city):
+            towns[fold(name)].add(fold(city))
+    groups: dict[Any, set[Member]] = defaultdict(set)
+    for member, (name, city) in venues.items():
+        others = towns[fold(name)]
+        town = fold(city) or (min(others) if len(others) == 1 else None)
+        groups[(fold(name), town) if fold(name) else member].add(member)
+    return list(groups.values())
+
+
+def person_groups(people: Mapping[Member, str | None]) -> list[set[Member]]:
+    """Which records, by e-mail, tell of one person. Without an e-mail only a sheet's customer is somebody."""
+    groups: dict[Any, set[Member]] = defaultdict(set)
+    for member, email in people.items():
+        plain = (email or "").strip(" ").lower()
+        is_email = plain.find("@") > 0 and not plain.endswith("@") and " " not in plain
+        if is_email or member[0] == "sheets":
+            groups[plain if is_email else member].add(member)
+    return list(groups.values())
+
+
+def _venue_capacities(tables: Tables) -> dict[Member, int | None]:
+    """Of each venue what the first (source, id) that knows says of the place."""
+    listed: dict[Member, Row] = {
+        ("eventbrite", row["id"]): json.loads(row["payload"]) for row in tables["bronze_eventbrite.venues"]
+    }
+    named = {
+        member: (venue.get("name"), (venue.get("address") or {}).get("city"))
+        for member, venue in listed.items()
+    }
+    for row in kept(tables, "venues", "venue_id"):
+        member = ("sheets", row["venue_id"])
+        named[member] = (row["name"], row["city"])
+        listed[member] = {"capacity": _whole(row["capacity"])}
+    capacities = {}
+    for group in venue_groups(named):
+        known = [
+            listed[member]["capacity"] for member in sorted(group) if (listed[member]["capacity"] or 0) > 0
+        ]
+        capacities.update(dict.fromkeys(group, known[0] if known else None))
+    return capacities
+
+
+def _people(tables: Tables) -> dict[str, list[Member]]:
+    """Key to the records that tell of the person, the first of them giving the key."""
+    emails: dict[Member, str | None] = {}
+    for row in tables["bronze_eventbrite.orders"]:
+        emails["eventbrite", f"order-{row['id']}"] = json.loads(row["payload"]).get("email")
+    for row in tables["bronze_eventbrite.attendees"]:
+        profile = json.loads(row["payload"]).get("profile") or {}
+        emails["eventbrite", f"attendee-{row['id']}"] = profile.get("email")
+    for row in kept(tables, "customers", "customer_id"):
+        emails["sheets", row["customer_id"]] = row["email"]
+    return {"-".join(min(group)): sorted(group) for group in person_groups(emails)}
+
+
+def _eventbrite_events(
+    tables: Tables, as_of: datetime, capacities: Mapping[Member, int | None]
+) -> dict[str, Event]:
     classes = defaultdict(list)
     for row in tables["bronze_eventbrite.ticket_classes"]:
         payload = json.loads(row["payload"])
@@ -191,10 +260,8 @@ def _eventbrite_events(tables: Tables, as_of: datetime) -> dict[str, Event]:
             continue
         start, end = payload.get("start") or {}, payload.get("end") or {}
         zone = start.get("timezone")
-        venue = venues.get(payload.get("venue_id")) or {}
-        capacity, capacity_source = _capacity(
-            payload.get("capacity"), _seats(classes[row["id"]]), venue.get("capacity")
-        )
+        of_venue = capacities.get(("eventbrite", payload.get("venue_id")))
+        capacity, capacity_source = _capacity(payload.get("capacity"), _seats(classes[row["id"]]), of_venue)
         key = f"eventbrite-{row['id']}"
         events[key] = Event(
             key=key,
@@ -232,15 +299,15 @@ def _category(ticket_class: Row) -> str:
     return str(ticket_class.get("category") or "admission").lower()
 
 
-def _sheet_events(tables: Tables, as_of: datetime) -> dict[str, Event]:
+def _sheet_events(
+    tables: Tables, as_of: datetime, capacities: Mapping[Member, int | None]
+) -> dict[str, Event]:
     """By the sheet's own id."""
     artists = {row["artist_id"]: row for row in kept(tables, "artists", "artist_id")}
-    venues = {row["venue_id"]: row for row in kept(tables, "venues", "venue_id")}
     events = {}
     for row in kept(tables, "events", "event_id"):
         day = _day(as_moment(row["event_date"]))
-        venue = venues.get(row["venue_id"]) or {}
-        capacity, capacity_source = _capacity(None, None, _whole(venue.get("capacity")))
+        capacity, capacity_source = _capacity(None, None, capacities.get(("sheets", row["venue_id"])))
         status = _lower(row["status"])
         events[row["event_id"]] = Event(
             key=f"sheets-{row['event_id']}",
@@ -303,6 +370,7 @@ def _eventbrite_tickets(tables: Tables, events: Mapping[str, Event]) -> tuple[li
             channel=fold(promo or affiliate),
             day=_local_day(payload.get("created") or order.get("created") or payload["changed"], zone),
             currency=currency,
+            buyer=("eventbrite", f"order-{row['order_id']}"),
         )
         tickets.append(ticket)
         if not paid[id]:
@@ -498,6 +566,7 @@ def _sheet_tickets(tables: Tables, named: Mapping[str, SheetEvent]) -> tuple[lis
             channel=fold(row["channel"]),
             day=_day(as_moment(row["purchase_datetime"])),
             currency=_upper(row["currency"]) or (event.currency if event else None),
+            buyer=("sheets", row["customer_id"]),
         )
         if status != "unpaid":
             ticket.gross = price or Decimal(0)
@@ -639,6 +708,80 @@ def daily_metrics(silver: Silver) -> dict[tuple[date | None, str | None], Row]:
                 else None
             )
     return {key: _net(row) for key, row in marts.items()}
+
+
+def sales_pace(silver: Silver, sales: Mapping[str, Row], today: date) -> dict[tuple[str, int | None], Row]:
+    """Every day from the first of any activity to the last, and at least to the event or today; what has no
+    day, or no event's day to count to, apart."""
+    marts: dict[tuple[str, int | None], Row] = {}
+    for event in silver.events.values():
+        days: dict[date | None, Row] = {}
+
+        def add(day: date | None, column: str, amount: Any, event: Event = event, days: Any = days) -> None:
+            if amount:
+                row = days.setdefault(_usable(day) if _usable(event.day) else None, _no_pace())
+                row[column] += amount
+
+        for entry in (*silver.tickets, *silver.extras):
+            if entry.event != event.key:
+                continue
+            is_own = entry.currency == sales[event.key]["currency"]
+            add(entry.day, "tickets_sold", int(isinstance(entry, Ticket) and entry.is_sold))
+            by_day: dict[date | None, Decimal] = defaultdict(Decimal)
+            add(entry.day, "gross_revenue", entry.gross if is_own else 0)
+            for day, amount in entry.refunds:
+                by_day[day] += amount
+            for day, amount in by_day.items():
+                add(day, "refunds_amount", amount if is_own else 0)
+        if None in days:
+            marts[event.key, None] = {**days.pop(None), "tickets_sold_to_date": None, "date": None}
+        if not days or event.day is None:
+            continue
+        last = max(*days, min(event.day, today))
+        so_far = _no_pace()
+        for offset in range((last - min(days)).days + 1):
+            day = min(days) + timedelta(days=offset)
+            row = days.get(day, _no_pace())
+            so_far = {name: so_far[name] + row[name] for name in so_far}
+            marts[event.key, (event.day - day).days] = {
+                "date": day,
+                "currency": sales[event.key]["currency"],
+                "capacity": event.capacity,
+                **row,
+                **{f"{name}_to_date": amount for name, amount in so_far.items()},
+            }
+    return marts
+
+
+def _no_pace() -> Row:
+    return {"tickets_sold": 0, "gross_revenue": Decimal(0), "refunds_amount": Decimal(0)}
+
+
+def _usable(day: date | None) -> date | None:
+    return day if day is not None and 1990 <= day.year <= 2100 else None
+
+
+def dim_customer(silver: Silver) -> dict[str, Row]:
+    """Who ordered or is a sheet's customer; guests are not."""
+    marts = {}
+    for key, members in silver.people.items():
+        if all(id.startswith("attendee-") for source, id in members if source == "eventbrite") and not any(
+            source == "sheets" for source, _ in members
+        ):
+            continue
+        bought = [
+            ticket for ticket in silver.tickets if ticket.buyer in members and ticket.status != "unpaid"
+        ]
+        days = [day for ticket in bought if (day := _usable(ticket.day))]
+        marts[hashlib.md5(key.encode()).hexdigest()] = {
+            "source": members[0][0],
+            "first_purchase_date": min(days, default=None),
+            "last_purchase_date": max(days, default=None),
+            "tickets_bought": len(bought),
+            "tickets_sold": sum(ticket.is_sold for ticket in bought),
+            "events_bought": len({ticket.event for ticket in bought}),
+        }
+    return marts
 
 
 def campaign_roi(silver: Silver, sales: Mapping[str, Row]) -> dict[tuple[str, str], Row]:

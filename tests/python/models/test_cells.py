@@ -1,15 +1,15 @@
 """A cell means the same on every engine, whatever people typed."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.python.examples import examples
 from tests.python.models.warehouse import FILE
 
 MACROS = ("present", "folded", "try_number", "try_integer", "try_date", "try_timestamp")
@@ -103,11 +103,7 @@ def test_engines_agree_on_what_people_type(meanings):
     }  # fmt: skip
 
 
-@settings(
-    max_examples=int(os.environ.get("BOXOFFICE_EXAMPLES", "6")),
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@examples(6)
 @given(typed=TYPED)
 def test_engines_agree_on_anything(meanings, typed):
     assert disagreements(meanings(typed)) == []

@@ -1,7 +1,10 @@
 """The dbt project builds, and all of its own tests pass."""
 
+from datetime import UTC, datetime
+
 import duckdb
 
+from boxoffice import identities, ops
 from tests.python.models.bronze import Bronze
 from tests.python.models.test_models_are_described import undescribed_columns
 from tests.python.models.warehouse import AS_OF
@@ -60,6 +63,21 @@ def test_weeks_are_those_of_the_iso_calendar_on_every_day_there_is(warehouse_of)
         wrong += [day for name, value in told.items() if row[name] != value]
     assert wrong == []
     assert len(days) == (days[-1]["full_date"] - days[0]["full_date"]).days + 1
+
+
+def test_dbt_makes_what_it_reads_of_the_ops_file_as_the_core_does(warehouse_of, tmp_path):
+    warehouse = warehouse_of(Bronze())
+    warehouse.build("--select", "currencies", *NO_TESTS)
+    columns = (
+        "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'ops' "
+        "and table_name <> 'api_errors' order by all"
+    )
+    bare = warehouse.rows(columns)
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        identities.lend(store, warehouse.path, datetime(2026, 3, 1, tzinfo=UTC))
+        ops.copy_to_warehouse(store, warehouse.path)
+    assert {row["table_name"] for row in bare} >= {"identities", "customer_salt", "runs", "steps", "tests"}
+    assert warehouse.rows(columns) == bare
 
 
 def test_no_lock_is_kept_after_a_build(warehouse_of):

@@ -13,7 +13,8 @@ from typing import Any
 import requests
 
 from boxoffice import settings as boxoffice_settings
-from ingest import eventbrite, sheets
+from boxoffice import stand_ins
+from ingest import airtable, eventbrite, sheets
 from tests.python.models import bronze, oracle
 from tests.python.models.bronze import Row
 from tests.python.models.compare import KEYS, differences, keyed
@@ -33,10 +34,6 @@ def test_gold_is_the_sandbox_truth_on_both_engines_and_stays_so_on_a_later_day(d
         assert lies(warehouse, truth(addresses, FIRST_DAY)) == []
         assert lies_of_oracle(warehouse, FIRST_DAY) == []
 
-        postgres.load_from(warehouse.path)
-        postgres.build(*BUILD, as_of=FIRST_DAY)
-        assert_same_gold(warehouse, postgres)
-
         passed = control(addresses, "evolve", {"days": 2})
         assert passed["changed"]["attendees"]
         assert passed["vanished"]
@@ -54,6 +51,14 @@ def test_gold_is_the_sandbox_truth_on_both_engines_and_stays_so_on_a_later_day(d
         fresh = Warehouse(tmp_path / "fresh" / FILE, dbt)
         land(fresh.path, addresses, later)
         assert present(fresh) == present(warehouse)
+
+        # What people keep in Airtable: places, shows of their own, and what campaigns cost.
+        land(warehouse.path, addresses, later, airtable)
+        warehouse.build(*BUILD, as_of=later)
+        assert lies(warehouse, truth(addresses, later, airtable=1)) == []
+        postgres.load_from(warehouse.path)
+        postgres.build(*BUILD, as_of=later)
+        assert_same_gold(warehouse, postgres)
 
 
 def present(warehouse: Warehouse) -> list[Row]:
@@ -75,18 +80,23 @@ def versions(warehouse: Warehouse) -> list[Row]:
     ]
 
 
-def land(path: Path, addresses: dict[str, str], as_of: str, *, full: bool = False) -> None:
-    """Ingest both sources, incrementally if the warehouse has something."""
+def land(path: Path, addresses: dict[str, str], as_of: str, *sources: Any, full: bool = False) -> None:
+    """Ingest the sources, sheets and Eventbrite without any, incrementally if the warehouse has something."""
     settings = boxoffice_settings.load(
         {
             "DATABASE_URL": f"duckdb:///{path}",
             "EVENTBRITE_API_URL": addresses["eventbrite"],
             "EVENTBRITE_TOKEN": "sandbox",
+            "AIRTABLE_API_URL": addresses["airtable"],
+            "AIRTABLE_TOKEN": stand_ins.TOKEN,
+            "AIRTABLE_BASE_ID": stand_ins.AIRTABLE_BASE,
+            "MAPPINGS_DIR": str(ROOT / "sandbox/mappings"),
             "SHEETS_DIR": str(ROOT / "data/sample"),
             "BOXOFFICE_AS_OF": as_of + "Z",
         }
     )
-    for source in (sheets, eventbrite):
+    airtable.ensure_tables(settings)
+    for source in sources or (sheets, eventbrite):
         result = source.load(settings, full=full)
         assert result.status in ("ok", "partial"), [str(problem) for problem in result.problems]
 
@@ -112,8 +122,8 @@ def control(addresses: dict[str, str], word: str, wish: Row | None = None) -> An
     return answer.json()
 
 
-def truth(addresses: dict[str, str], as_of: str) -> Row:
-    return control(addresses, f"truth?sheets=1&as_of={as_of}Z")
+def truth(addresses: dict[str, str], as_of: str, *, airtable: int = 0) -> Row:
+    return control(addresses, f"truth?sheets=1&airtable={airtable}&as_of={as_of}Z")
 
 
 def lies(warehouse: Warehouse, told: Row) -> list[str]:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from boxoffice import identities, ops
+from tests.python.models.oracle import Member, person_groups, venue_groups
 from tests.python.models.warehouse import FILE, Dbt
 
 MODELS = ("known_venues", "venue_links", "venues", "known_people", "person_links", "people")
@@ -27,7 +28,6 @@ STAGED = {
     "int_sheets__left_out": "sheet, file, record",
 }
 START = datetime(2026, 3, 1, tzinfo=UTC)
-Member = tuple[str, str]  # source and id
 Venues = dict[Member, tuple[str | None, str | None]]  # name and city
 People = dict[Member, str | None]  # e-mail
 
@@ -166,31 +166,6 @@ class Memory:
         self.day = {key: self.day.get(key, today) for key in held}
 
 
-def venue_groups(venues: Venues) -> list[set[Member]]:
-    def fold(text: str | None) -> str:
-        return " ".join("".join(each if each.isalnum() else " " for each in (text or "").lower()).split())
-
-    towns = defaultdict(set)
-    for name, city in venues.values():
-        if fold(city):
-            towns[fold(name)].add(fold(city))
-    groups: dict[object, set[Member]] = defaultdict(set)
-    for member, (name, city) in venues.items():
-        town = fold(city) or (min(towns[fold(name)]) if len(towns[fold(name)]) == 1 else None)
-        groups[(fold(name), town) if fold(name) else member].add(member)
-    return list(groups.values())
-
-
-def person_groups(people: People) -> list[set[Member]]:
-    groups: dict[object, set[Member]] = defaultdict(set)
-    for member, email in people.items():
-        plain = (email or "").strip().lower()
-        is_email = plain.find("@") > 0 and not plain.endswith("@") and " " not in plain
-        if is_email or member[0] == "sheets":
-            groups[plain if is_email else member].add(member)
-    return list(groups.values())
-
-
 def same_keys(told: dict[Member, str], found: dict[Member, str]) -> None:
     """The words of a key that had to be made up are not looked at, but whose it is."""
     assert set(told) == set(found)
@@ -218,7 +193,7 @@ def same_keys(told: dict[Member, str], found: dict[Member, str]) -> None:
 @given(runs=st.lists(st.tuples(venues, people, mishaps), min_size=2, max_size=6))
 def test_keys_stay_whatever_comes_goes_merges_and_splits(project_in, runs):
     of_venues, of_people = Memory(), Memory()
-    unkept: list[Callable[[], None]] = []
+    unkept: list[Callable[[int], None]] = []
     with TemporaryDirectory() as folder:
         project = project_in(Path(folder))
         for day, (listed, told, mishap) in enumerate(runs):
@@ -228,7 +203,7 @@ def test_keys_stay_whatever_comes_goes_merges_and_splits(project_in, runs):
                 mishap == "yesterday put back" and project.yesterday.exists()
             )
             if unkept and not is_lost:
-                unkept.pop()()  # found in the warehouse
+                unkept.pop()(day)  # found in the warehouse, and as old as this run
             unkept.clear()
             found_venues, found_people = project.run(listed, told, mishap)
             grouped = person_groups(told)
@@ -237,7 +212,7 @@ def test_keys_stay_whatever_comes_goes_merges_and_splits(project_in, runs):
             nobody = set(told) - {member for group in grouped for member in group}
 
             def kept(
-                day: int = day,
+                day: int,
                 venues: dict[Member, str] = found_venues,
                 people: dict[Member, str] = found_people,
                 nobody: set[Member] = nobody,
@@ -248,4 +223,4 @@ def test_keys_stay_whatever_comes_goes_merges_and_splits(project_in, runs):
             if mishap == "killed before keeping":
                 unkept.append(kept)
             else:
-                kept()
+                kept(day)

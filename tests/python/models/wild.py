@@ -32,6 +32,15 @@ PRICES = [
     "25", "25.00", "0", "0.00", "19.99", " 7.5 ", "1,234.50", "$12", "€ 9.99", "1000000.0001", "twenty", "",
     "N/A", "12,50", "1.2.3", "-5",
 ]  # fmt: skip
+EMAILS = [
+    "ann@example.org",
+    " ANN@Example.org ",
+    "bo@example.org",
+    None,
+    "",
+    "Info Requested",
+    "c@example.org",
+]
 TIMES = [
     "", "soon", "2026-02-30", "31/01/2026", "2026-01-15", "2026-01-15 23:59:59", "2026-01-16T00:00:00",
     "2026-01-15T22:10:00Z", "2026-01-15 22:10:00+09:00", "2026-01-15 10:30", "1899-12-31", "2150-01-01",
@@ -143,6 +152,7 @@ def _order(
             bronze.order(
                 order,
                 event,
+                email=EMAILS[int(order) % len(EMAILS)],
                 created=_utc(placed),
                 changed=_utc(moments[place]),
                 landed_at=_utc(moments[place] + timedelta(hours=1)),
@@ -180,6 +190,7 @@ def _order(
                 refunded=pick([False, False, True]),
                 costs=costs(price, currency, fee=price // 25, payment_fee=price // 40, tax=price // 11),
                 missing_since=_maybe_missing(random),
+                profile={"name": f"Guest {id}", "email": EMAILS[int(id) % 5]},
                 **base,
             )
 
@@ -211,7 +222,13 @@ def _sheets(bronze: Bronze, random: Random, size: int) -> None:
     for id in ids("A", 4):
         bronze.sheet("artists", artist_id=id, name=f"Artist {id}", created_at=pick(TIMES))
     for id in ids("V", 4):
-        bronze.sheet("venues", venue_id=id, name=f"Venue {id}", capacity=pick(["", "0", "120", "many", "-4"]))
+        bronze.sheet(
+            "venues",
+            venue_id=id,
+            name={"V0": "venue-50", "V1": " VENUE 51! ", "V2": "Venue 50"}.get(id, f"Venue {id}"),
+            city={"V1": "new york", "V2": "Ghent"}.get(id, ""),
+            capacity=pick(["", "0", "120", "many", "-4"]),
+        )
     for id in ids("E", 8):
         day = _moment("2026-03-01") + timedelta(days=pick([-30, -1, 0, 1, 30]))
         bronze.sheet(
@@ -223,13 +240,17 @@ def _sheets(bronze: Bronze, random: Random, size: int) -> None:
             status=pick(["completed", "scheduled", "Cancelled", "canceled", ""]),
             currency=pick(["USD", "eur", "JPY", "", " KWD "]),
         )
+    for number, id in enumerate(["P0", "P1", "P2", "P3", "P2", "", "order-1001"]):
+        email = EMAILS[number] or ""
+        bronze.sheet("customers", customer_id=id, name=f"Customer {id}", email=email)
     tickets = ids("T", size * 2)
-    for id in tickets:
+    for number, id in enumerate(tickets):
         sold = _moment("2026-01-10") + timedelta(minutes=random.randrange(0, 60 * 24 * 40))
         bronze.sheet(
             "tickets",
             ticket_id=id,
-            event_id=pick([f"E{number}" for number in range(9)] + [""]),
+            event_id=pick([f"E{event}" for event in range(9)] + [""]),
+            customer_id=["P0", "P1", "P2", "P3", "P9", "", "order-1001"][number % 7],
             purchase_datetime=pick([sold.isoformat(sep=" ")] * 20 + TIMES),
             channel=pick(CHANNELS) or "",
             price_paid=pick(PRICES),

@@ -13,7 +13,7 @@ from sandbox.airtable import TOKEN
 from sandbox.bases import Base, Record
 from sandbox.generator import generate
 from sandbox.server import StandIn, running
-from sandbox.staff_base import BASE_ID, CAMPAIGNS, ROTA, StaffBase, field_id, make, table
+from sandbox.staff_base import BASE_ID, ROTA, StaffBase, field_id, make, table
 from sandbox.store import Json
 
 NOW = "2027-03-01T12:00:00Z"
@@ -356,12 +356,23 @@ def test_a_body_that_is_not_json_and_a_url_that_is_too_long(get: Get, stand_in: 
 # -- memory
 
 
-def test_the_base_survives_a_restart(staff: StaffBase, tmp_path: Path) -> None:
+def test_what_people_did_survives_a_restart(tmp_path: Path) -> None:
+    changes = [
+        {"do": "edit", "record": tool(1), "fields": {"Name": "fretsaw", "Shelf": ["recShelf000000002"]}},
+        {"do": "delete", "record": tool(3)},
+        {"do": "create", "fields": {"Name": "drill"}},
+        {"do": "rename_field", "field": "Price", "name": "Cost"},
+    ]
     found = []
-    for content in ([staff.base], None):
+    for content in ([shed()], None):
         with running(tmp_path, bases=content) as stand_in:
-            found.append(Api(TOKEN, endpoint_url=stand_in.airtable).table(BASE_ID, CAMPAIGNS).all())
-    assert found[0] == found[1] != []
+            if content:
+                changes = [{"table": "Tools / all", **change} for change in changes]
+                stand_in.call("POST", "/airtable/changes", changes)
+            base = Api(TOKEN, endpoint_url=stand_in.airtable).base(BASE)
+            found.append([base.table(name).all() for name in ("Tools / all", "Shelves")])
+    assert found[0] == found[1]
+    assert names(found[0][0]) == ["fretsaw", "Axe", "plane", None, "drill"]
 
 
 def test_two_stand_ins_on_one_memory_see_each_other(tmp_path: Path) -> None:

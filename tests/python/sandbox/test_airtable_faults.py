@@ -63,6 +63,7 @@ def test_five_calls_a_second_go_on_for_ever(get: Get, stand_in: StandIn) -> None
         assert get().status_code == 200
         stand_in.advance(0.2)
     assert stand_in.call("GET", "/airtable/requests")["peak"] == 5
+    assert get().headers["date"] == "Mon, 01 Mar 2027 12:00:02 GMT"
 
 
 def test_what_airtable_leaves_open_about_limits_is_a_switch(get: Get, stand_in: StandIn) -> None:

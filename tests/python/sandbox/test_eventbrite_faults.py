@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from sandbox.__main__ import main
 from sandbox.bases import Bases
 from sandbox.server import Clock, StandIn, evolve_store, fill, listening_on, running, world_of
+from sandbox.staff_base import BASE_ID
 from sandbox.store import FILE, Store
 from tests.python.sandbox.test_eventbrite import (
     ATTENDEES,
@@ -297,10 +298,16 @@ def address(process: "subprocess.Popen[str]") -> dict[str, str]:
 
 
 def test_serve_prints_one_line_and_ends_with_its_parent(tmp_path: Path) -> None:
+    store = Store(tmp_path, Clock())
+    fill(store, seed=7, attendees=20)
+    Bases(store).fill([])  # a memory from before there was an Airtable
+    store.close()
     process = serve(tmp_path)
     found = address(process)
-    assert {"control", "eventbrite", "google"} <= set(found)
-    assert StandIn(int(found["control"].split(":")[2].split("/")[0])).call("GET", "/")["objects"]["attendees"]
+    assert {"control", "eventbrite", "airtable", "google"} <= set(found)
+    stand_in = StandIn(int(found["control"].split(":")[2].split("/")[0]))
+    assert stand_in.call("GET", "/")["objects"]["attendees"]
+    assert BASE_ID in stand_in.call("GET", "/airtable/")["bases"]
     assert process.stdin is not None
     process.stdin.close()
     assert process.wait(10) == 0

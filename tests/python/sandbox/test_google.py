@@ -375,3 +375,10 @@ def test_it_begins_with_the_sample_sheets_and_keeps_edits_and_key(tmp_path: Path
     with running(tmp_path) as second:
         assert "venues" not in [tab["title"] for tab in about(second)["tabs"]]
         assert second.call("GET", "/google/credentials")["private_key"] == held["private_key"]
+
+
+def test_a_snapshot_holds_the_workbook(google: StandIn) -> None:
+    google.call("PUT", "/snapshots/before")
+    google.call("POST", "/google/workbook", {"cells": {"artists!B2": "Changed"}})
+    google.call("POST", "/snapshots/before")
+    assert values(google, "artists!B2").json()["valueRanges"][0]["values"] == [["The Example"]]

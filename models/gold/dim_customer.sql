@@ -1,0 +1,44 @@
+-- Grain: one row per person who placed an order or is a customer of a sheet, whether or not they bought.
+with people as (
+    select * from {{ ref('people') }}
+    where is_customer
+),
+
+links as (select * from {{ ref('person_links') }}),
+
+tickets as (
+    select
+        source,
+        order_id,
+        customer_id,
+        event_key,
+        is_valid,
+        is_seat,
+        case when {{ date_key('sold_date') }} <> -1 then sold_date end as sold_date
+    from {{ ref('tickets') }}
+    where status <> 'unpaid'
+),
+
+bought as (
+    select
+        links.person_key,
+        min(tickets.sold_date) as first_purchase_date,
+        max(tickets.sold_date) as last_purchase_date,
+        count(*) as tickets_bought,
+        sum(case when tickets.is_valid and tickets.is_seat then 1 else 0 end) as tickets_sold,
+        count(distinct tickets.event_key) as events_bought
+    from tickets
+    inner join links on tickets.source = links.source and {{ buyer_id('tickets') }} = links.person_id
+    group by links.person_key
+)
+
+select
+    people.customer_key,
+    people.source,
+    bought.first_purchase_date,
+    bought.last_purchase_date,
+    cast(coalesce(bought.tickets_bought, 0) as bigint) as tickets_bought,
+    cast(coalesce(bought.tickets_sold, 0) as bigint) as tickets_sold,
+    cast(coalesce(bought.events_bought, 0) as bigint) as events_bought
+from people
+left join bought on people.person_key = bought.person_key
