@@ -237,7 +237,7 @@ def _invoke(
             warnings.simplefilter("ignore")
             outcome = runner.invoke([*common, *arguments, *where])
     finally:
-        _close_connections()
+        close_connections()
     if outcome.exception is not None:
         if not isinstance(outcome.exception, Exception):
             raise outcome.exception  # a person's Ctrl-C
@@ -249,7 +249,7 @@ def _invoke(
     return outcome
 
 
-def _close_connections() -> None:
+def close_connections() -> None:
     """Let go of the warehouse, which the adapter keeps open between models: it would keep the file's lock."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.adapters.factory import FACTORY

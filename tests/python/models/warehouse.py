@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
+from boxoffice.build import close_connections
 from tests.python.models.bronze import Bronze, Row
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,7 +39,10 @@ class Dbt:
             # A build writes compiled SQL into its manifest, so each gets one of its own.
             runner = dbtRunner(manifest=self.manifest(target).deepcopy())
             said = f'{{"as_of": "{as_of}", "sheets_timezone": "{sheets_timezone}"}}'
-            return runner.invoke([*arguments, *self._shared(target), "--vars", said])
+            try:
+                return runner.invoke([*arguments, *self._shared(target), "--vars", said])
+            finally:
+                close_connections()
 
     def manifest(self, target: str = "duckdb") -> Any:
         """The project as parsed: every model, test and column. Not to be changed: a copy is."""
