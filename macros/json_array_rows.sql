@@ -4,8 +4,8 @@
 
 {% macro duckdb__json_array_rows(column) -%}
     unnest(
-        case json_type({{ column }})
-            when 'ARRAY' then json_transform({{ column }}, '["VARCHAR"]')
+        case case when json_valid({{ column }}) then json_type({{ column }}) end
+            when 'ARRAY' then cast(json_extract({{ column }}, '$[*]') as varchar[])
             when 'OBJECT' then [{{ column }}]
         end
     )
