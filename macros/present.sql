@@ -3,7 +3,7 @@
 {% macro present(text) -%}
     case
         when {{ text }} = '' then null
-        when {{ text }} like ' %' or {{ text }} like '% ' then nullif(trim({{ text }}), '')
+        when {{ text }} like ' %' or {{ text }} like '% ' then nullif(trim(both ' ' from {{ text }}), '')
         else {{ text }}
     end
 {%- endmacro %}
