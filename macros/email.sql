@@ -2,7 +2,10 @@
 {% macro email(text) -%} {{ return(adapter.dispatch('email')(text)) }} {%- endmacro %}
 
 {% macro default__email(text) -%}
-    case when trim(both ' ' from {{ text }}) like '_%@_%' and trim(both ' ' from {{ text }}) not like '% %' then lower(trim(both ' ' from {{ text }})) end
+    case
+        when trim(both ' ' from {{ text }}) like '_%@_%' and trim(both ' ' from {{ text }}) not like '% %'
+            then lower(trim(both ' ' from {{ text }}))
+    end
 {%- endmacro %}
 
 {% macro postgres__email(text) -%}
