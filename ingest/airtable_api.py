@@ -132,7 +132,11 @@ class Client:
         Raises:
             TokenRefused, Withheld, Unavailable, NotAccepted, MonthSpent, BudgetSpent: see there.
         """
-        body, _ = self._get(f"meta/bases/{quote(self._base_id, safe='')}/tables", {}, "the base's tables")
+        try:
+            body, _ = self._get(f"meta/bases/{quote(self._base_id, safe='')}/tables", {}, "the base's tables")
+        except _IteratorLost:
+            problem = "Airtable lost its place in the base's tables, which have none."
+            raise self._failed(Unavailable(problem, "Check AIRTABLE_API_URL.")) from None
         tables = body.get("tables")
         if not isinstance(tables, list):
             raise self._failed(

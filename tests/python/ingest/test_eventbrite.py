@@ -237,6 +237,14 @@ def test_what_has_no_id_is_left_out_and_said(pull: Pull, eventbrite: Eventbrite,
     assert (orders.read, orders.landed, orders.rejected) == (6, 3, 3)
 
 
+def test_a_listing_that_was_read_twice_is_counted_once(pull: Pull, eventbrite: Eventbrite) -> None:
+    eventbrite.page_size = 2
+    world(eventbrite)["orders"] += [order(1), {"name": "nobody"}]
+    (orders,) = (table for table in pull().tables if table.table == "orders")
+    assert len(eventbrite.listed("orders")) == 6, "fewer came than there are: begun again"
+    assert (orders.read, orders.landed, orders.rejected) == (4, 3, 1)
+
+
 def test_every_table_is_there_whatever_happens(
     pull: Pull, eventbrite: Eventbrite, settings: Settings, rows: Rows
 ) -> None:

@@ -297,7 +297,7 @@ def accounted_for(
 
 
 @given(world=st.fixed_dictionaries({kind: listings(kind, each) for kind, each in OBJECTS.items()}))
-@examples(8, shrinks=False)
+@examples(5, shrinks=False)
 def test_eventbrite(served: tuple[Server, str], folder: Path, world: dict[str, Listing]) -> None:
     server, url = served
     server.listings = world
@@ -395,7 +395,7 @@ def record_id(each: Any) -> str | None:
     more=fields,
     records=listings("records", objects(RECORD)),
 )
-@examples(8, shrinks=False)
+@examples(6, shrinks=False)
 def test_airtable(
     served: tuple[Server, str], folder: Path, schema: Listing, more: list[Any], records: Listing
 ) -> None:
@@ -470,7 +470,7 @@ def title_of(tab: Any) -> Any:
 
 
 @given(data=st.data(), listing=answers("sheets", mostly(tabs, wild)))
-@examples(60, shrinks=False)
+@examples(40, shrinks=False)
 def test_google(served: tuple[Server, str], folder: Path, data: st.DataObject, listing: Answers) -> None:
     server, url = served
     wanted = [title for title in map(title_of, listing.sent) if title in ("artists", "venues")]
