@@ -168,6 +168,8 @@ def _warehouse_path(url: str | None, is_sandbox: bool) -> Path:
     # Not with a host, in memory, in somebody's cloud or with options, which this takes for names.
     elif not rest.startswith("/") or not rest.strip("/") or re.match(r"/(:memory:|md:|.*\?)", rest):
         problem = "DATABASE_URL names no file."
+    elif (ROOT / rest[1:]).is_dir():
+        problem = f"DATABASE_URL is {ROOT / rest[1:]}, which is a folder."
     if problem:
         raise ConfigurationError(
             problem,

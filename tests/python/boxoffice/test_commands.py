@@ -72,7 +72,7 @@ def test_every_command_has_help(command: Command, words: tuple[str, ...]) -> Non
         ("duckdb:///:memory:", "DATABASE_URL names no file"),
         ("duckdb:///warehouse.duckdb?access_mode=read_only", "DATABASE_URL names no file"),
         ("duckdb:////tmp/ops.sqlite", "no source can bring back"),
-        ("duckdb:////tmp", "/tmp cannot be opened"),
+        ("duckdb:////tmp", "DATABASE_URL is /tmp, which is a folder"),
         ("duckdb:////proc/nowhere/warehouse.duckdb", "/proc/nowhere"),
     ],
 )
