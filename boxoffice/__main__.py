@@ -20,12 +20,12 @@ from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
-SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, a stand-in Eventbrite."
+SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, stand-ins for the APIs."
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """An events-and-ticketing warehouse: Eventbrite and spreadsheets in, tested marts out."""
+    """An events-and-ticketing warehouse: Eventbrite, sheets and Airtable in, tested marts out."""
 
 
 @main.command()

@@ -1,4 +1,7 @@
-"""The crosswalks people keep in MAPPINGS_DIR: each there, with the header that it has in the project."""
+"""The crosswalks in MAPPINGS_DIR that every build reads: each there, with the header it has in the project.
+
+What only a source reads, that source looks at: its lines can be wrong one by one.
+"""
 
 import csv
 from collections.abc import Iterator
@@ -8,6 +11,7 @@ from boxoffice.errors import ConfigurationError
 from boxoffice.settings import ROOT, Settings
 
 DEFAULTS = ROOT / "seeds" / "mappings"
+NEEDED = ("event_links.csv",)
 
 
 def check(settings: Settings) -> None:
@@ -22,11 +26,11 @@ def check(settings: Settings) -> None:
 
 def problems(settings: Settings) -> Iterator[ConfigurationError]:
     """What is wrong with each of them: the first thing in a file."""
-    for default in sorted(DEFAULTS.glob("*.csv")):
-        with default.open(encoding="utf-8", newline="") as file:
+    for name in NEEDED:
+        with (DEFAULTS / name).open(encoding="utf-8", newline="") as file:
             header = next(csv.reader(file))
         try:
-            _read(settings.mappings_dir / default.name, header)
+            _read(settings.mappings_dir / name, header)
         except ConfigurationError as error:
             yield error
 
