@@ -16,7 +16,7 @@ help: ## Show this list
 run: $(VENV)/run ## Ingest, build and publish, once; without any settings, on sample data
 	@$(PYTHON) -m boxoffice run
 
-bronze: $(VENV)/run ## Land the sources (SOURCE=eventbrite or sheets for one)
+bronze: $(VENV)/run ## Land the sources (SOURCE=sheets, eventbrite or airtable for one)
 	@$(PYTHON) -m ingest $(SOURCE)
 
 silver: $(VENV)/run ## Build the silver models
@@ -34,7 +34,7 @@ doctor: $(VENV)/run ## Find what is set up wrong, and how to mend it
 docs: $(VENV)/run ## Write the documentation of every table and column
 	@$(PYTHON) -m boxoffice docs
 
-sandbox: $(VENV)/run ## Run the stand-in for Eventbrite in the foreground
+sandbox: $(VENV)/run ## Run the stand-ins in the foreground
 	@$(PYTHON) -m sandbox
 
 bench: $(VENV)/run ## Measure speed and size against a floor
