@@ -30,6 +30,27 @@ written_venues as (
 
 timezones as (
     select name from {{ known_timezones() }}
+),
+
+-- Eventbrite knows no artists: the event of the sheet that it is says who plays.
+performers as (
+    select
+        event_key,
+        artist_key,
+        artist_id
+    from (
+        select
+            sheet_events.event_key,
+            artists.artist_key,
+            sheet.artist_id,
+            row_number() over (partition by sheet_events.event_key order by sheet.event_id) as place
+        from sheet
+        left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
+        inner join sheet_events on sheet.event_id = sheet_events.event_id
+        inner join artists on 'sheets-' || sheet.artist_id = artists.artist_key
+        where left_out.record is null and sheet_events.is_linked
+    ) as placed
+    where place = 1
 )
 
 select
@@ -39,8 +60,8 @@ select
     eventbrite.event_name,
     eventbrite.organization_id,
     eventbrite.series_id,
-    cast(null as {{ dbt.type_string() }}) as artist_key,
-    cast(null as {{ dbt.type_string() }}) as artist_id,
+    performers.artist_key,
+    performers.artist_id,
     venue_links.venue_key,
     eventbrite.venue_id,
     eventbrite.status,
@@ -58,6 +79,7 @@ select
 from eventbrite
 left join venue_links on eventbrite.venue_id = venue_links.venue_id and venue_links.source = 'eventbrite'
 left join timezones on eventbrite.timezone = timezones.name
+left join performers on 'eventbrite-' || eventbrite.event_id = performers.event_key
 -- A series parent sells nothing itself: its dates do.
 where not eventbrite.is_series_parent
 union all

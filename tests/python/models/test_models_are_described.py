@@ -11,7 +11,7 @@ import pytest
 from tests.python.models.warehouse import Dbt, Warehouse
 
 # One row per problem, and per item of a request, which carries no id.
-KEYLESS = {"data_issues", "stg_eventbrite__refund_requests"}
+KEYLESS = {"data_issues", "int_airtable__issues", "stg_eventbrite__refund_requests"}
 
 
 @pytest.fixture
