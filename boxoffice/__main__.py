@@ -3,7 +3,6 @@
 import re
 import shlex
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import asdict, astuple
 from functools import partial
@@ -40,11 +39,7 @@ def run(full: bool, as_json: bool) -> None:
         mappings.check(session.settings)
         if session.settings.is_sandbox:
             session.terminal.say(SANDBOX, style="bold cyan")
-        # dbt takes seconds to import; ingest spends some of them waiting.
-        warm_up = threading.Thread(target=_import_dbt, daemon=True)
-        warm_up.start()
         land(session, full=full)
-        warm_up.join()
         build_and_publish(session)
         if session.settings.is_sandbox:
             session.next.append("To leave sandbox mode, put your CSVs into data/sheets or a token into .env.")
@@ -281,11 +276,6 @@ def _headlines(session: Session) -> None:
     marts = _short(session.settings.marts_path)
     session.next.append(f"Look at it: .venv/bin/duckdb -readonly {shlex.quote(marts)}")
     session.next.append("then type:  from gold.event_sales;")
-
-
-def _import_dbt() -> None:
-    import dbt.adapters.duckdb
-    import dbt.cli.main  # noqa: F401
 
 
 def _short(path: Path) -> str:

@@ -6,6 +6,7 @@ faults, and run again. Then every table of bronze, silver, gold and the marts mu
 """
 
 import csv
+import importlib
 import itertools
 import json
 import os
@@ -31,6 +32,7 @@ from boxoffice.stand_ins import AIRTABLE_BASE
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_DAY = datetime(2027, 6, 1, 6, tzinfo=UTC)
+SOURCES = ("ingest.sheets", "ingest.eventbrite", "ingest.airtable")
 SCHEMAS = ("bronze_eventbrite", "bronze_sheets", "bronze_airtable", "reference", "silver", "gold")
 FAULTS = (
     {"do": "internal_error", "path": "/orders/"},
@@ -188,11 +190,8 @@ def stand_in(state: Path) -> Iterator[dict[str, str]]:
 def main(kills: int, minutes: float, seed: int, keep: bool) -> None:
     """Kill runs at random moments and compare what is left with an undisturbed twin."""
     # Once, so that a run starts in a fraction of a second.
-    import boxoffice.__main__ as command
-    import ingest.eventbrite
-    import ingest.sheets  # noqa: F401
-
-    command._import_dbt()
+    for name in ("dbt.adapters.duckdb", "dbt.cli.main", "boxoffice.__main__", *SOURCES):
+        importlib.import_module(name)
     os.chdir(ROOT)
     chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="soak"))
