@@ -321,7 +321,7 @@ def _show(found: dict[str, Any]) -> None:
     from rich.table import Table
 
     columns = ("tickets_sold", "attendance", "gross_revenue", "refunds_amount", "net_revenue")
-    table = Table(title=f"What event_performance must show as of {found['as_of']}")
+    table = Table(title=f"What event_sales must show as of {found['as_of']}")
     table.add_column("event")
     table.add_column("currency")
     for column in columns:

@@ -363,7 +363,7 @@ def test_truth_and_reset(tmp_path: Path) -> None:
     store = Store(tmp_path, Clock())
     assert store.row("attendees", "20000000001") is not None
     store.close()
-    assert "event_performance" in run(main, ["truth", "--state", str(tmp_path)]).stdout
+    assert "event_sales" in run(main, ["truth", "--state", str(tmp_path)]).stdout
     wrong = run(main, ["truth", "--state", str(tmp_path), "--as-of", "soon"])
     assert (wrong.exit_code, "is not a moment" in wrong.stderr) == (2, True)
 
