@@ -1,6 +1,7 @@
 """What boxoffice costs, each row against a floor measured in the same run: `python -m benchmarks [row]`."""
 
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -11,21 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
-import duckdb
 import requests
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import data
+from benchmarks import data, floors
 from benchmarks.measure import Cost, cost_of, median_of
 from boxoffice.settings import ROOT
 
 PYTHON = sys.executable
 DBT = [str(Path(PYTHON).with_name("dbt")), "build", "--exclude-resource-type", "unit_test", "--quiet"]
 AS_OF = "2026-01-01T00:00:00"
-MARTS = ("event_sales", "daily_metrics", "campaign_roi")
 
 console = Console(stderr=True)
 
@@ -64,7 +64,7 @@ class Bench:
     def sheets(self) -> Path:
         folder = self.folder / "sheets"
         if not folder.exists():
-            data.write_sheets(folder, int(2_000_000 * self.scale))
+            _apart(data.write_sheets, folder, int(2_000_000 * self.scale))
         return folder
 
     def dbt(self, warehouse: Path, *arguments: str) -> Cost:
@@ -114,8 +114,10 @@ def marts(bench: Bench) -> Row:
             bench.fresh("empty"), "--select", "resource_type:seed", "--indirect-selection", "empty"
         ),
     )
-    _assert_same_rows(
-        bench.folder / "marts" / "boxoffice.duckdb", bench.folder / "marts_floor" / "boxoffice.duckdb"
+    _apart(
+        floors.assert_same_rows,
+        bench.folder / "marts" / "boxoffice.duckdb",
+        bench.folder / "marts_floor" / "boxoffice.duckdb",
     )
     return Row(
         "silver + gold of them",
@@ -128,23 +130,13 @@ def marts(bench: Bench) -> Row:
     )
 
 
-def _assert_same_rows(ours: Path, floor: Path) -> None:
-    with duckdb.connect() as connection:
-        connection.execute(f"attach '{ours}' as ours (read_only); attach '{floor}' as floors (read_only)")
-        for mart in MARTS:
-            columns = ", ".join(
-                name
-                for (name,) in connection.execute(
-                    "select column_name from (describe floors.floor." + mart + ")"
-                ).fetchall()
-            )
-            for one, other in (("ours.gold", "floors.floor"), ("floors.floor", "ours.gold")):
-                differing = connection.execute(
-                    f"select {columns} from {one}.{mart}"
-                    f" except all select {columns} from {other}.{mart} limit 1"
-                ).fetchone()
-                if differing:
-                    raise RuntimeError(f"{mart}: {one} has a row that {other} has not: {differing}")
+def _apart(work: Callable[..., None], *arguments: Any) -> None:
+    """Do memory-hungry work in a process of its own: a command's peak begins at that of who starts it."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{work.__name__} ended with {process.exitcode}; the lines above say why.")
 
 
 def payloads(bench: Bench) -> Row:
@@ -153,7 +145,7 @@ def payloads(bench: Bench) -> Row:
     empty = {"SHEETS_DIR": str(bench.folder / "none"), "DATABASE_URL": f"duckdb:///{warehouse}"}
     (bench.folder / "none").mkdir(exist_ok=True)
     bench.cost([PYTHON, "-m", "ingest"], **empty)
-    data.write_attendees(warehouse, int(500_000 * bench.scale))
+    _apart(data.write_attendees, warehouse, int(500_000 * bench.scale))
     bench.dbt(warehouse)
     cost = median_of(bench.runs, lambda: bench.dbt(warehouse))
     least = median_of(bench.runs, lambda: bench.dbt(warehouse, "--exclude", "models/silver/eventbrite"))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import duckdb
 
+MARTS = ("event_sales", "daily_metrics", "campaign_roi")
+
 
 def land(folder: Path, warehouse: Path) -> None:
     """The CSV files as text tables, by DuckDB alone."""
@@ -27,6 +29,26 @@ def marts_of_sheets(warehouse: Path) -> None:
     script = Path(__file__).with_name("marts_of_sheets.sql").read_text()
     with duckdb.connect(str(warehouse), config={"threads": 2}) as connection:
         connection.execute(script)
+
+
+def assert_same_rows(ours: Path, floor: Path) -> None:
+    """Raise RuntimeError unless the marts of a build are those of the hand-written SQL."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{ours}' as ours (read_only); attach '{floor}' as floors (read_only)")
+        for mart in MARTS:
+            columns = ", ".join(
+                name
+                for (name,) in connection.execute(
+                    "select column_name from (describe floors.floor." + mart + ")"
+                ).fetchall()
+            )
+            for one, other in (("ours.gold", "floors.floor"), ("floors.floor", "ours.gold")):
+                differing = connection.execute(
+                    f"select {columns} from {one}.{mart}"
+                    f" except all select {columns} from {other}.{mart} limit 1"
+                ).fetchone()
+                if differing:
+                    raise RuntimeError(f"{mart}: {one} has a row that {other} has not: {differing}")
 
 
 def pull(url: str, folder: Path) -> None:
