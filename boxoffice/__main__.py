@@ -99,7 +99,7 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
         session.facts["forgotten"] = {"asked": len(emails), "new": new, "rows_blanked": rows}
         # What was built from bronze still names them, and so do the file's bytes; also after a kill.
         if _has(session.settings.warehouse_path, "silver"):
-            build_and_publish(session)
+            build_and_publish(session, whole=True)
         with session.step("rewrite") as step:
             forgetting.rewrite(session.settings)
             step.detail = "no trace left in the file"
@@ -197,8 +197,12 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
     return (1 if bad else 0), {"findings": [asdict(finding) for finding in found]}
 
 
-def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
-    """Build `select` (all when empty); publish gold if it was built and is sound."""
+def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bool = False) -> None:
+    """Build `select` (all when empty); publish gold if it was built and is sound.
+
+    Args:
+        whole: make incremental models anew too.
+    """
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
 
@@ -207,7 +211,7 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)
-        built = build.build(settings, select=select, progress=session.progress)
+        built = build.build(settings, select=select, whole=whole, progress=session.progress)
         step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"

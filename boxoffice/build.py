@@ -1,5 +1,6 @@
 """Bronze to silver and gold: dbt in this process, on settings' warehouse, without the unit tests."""
 
+import hashlib
 import logging
 import os
 import time
@@ -15,7 +16,6 @@ from boxoffice.settings import ROOT, Settings
 
 logger = logging.getLogger(__name__)
 
-# The files of MAPPINGS_DIR, and the columns that models read.
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
@@ -80,10 +80,14 @@ def build(
     settings: Settings,
     *,
     select: Sequence[str] = (),
+    whole: bool = False,
     project_dir: Path = ROOT,
     progress: Progress = lambda what, done, total: None,
 ) -> BuildResult:
     """Run `dbt build` for `select` (all when empty). The warehouse is unlocked when this returns.
+
+    Incremental models renew what changed, and are built whole where that could leave something old: after a
+    change of the project's texts, after rows have left bronze, or when `whole` says so.
 
     Raises:
         BoxofficeError: dbt could not start, e.g. a model cannot be parsed.
@@ -92,7 +96,9 @@ def build(
     progress("reading the models", 0, None)
     with _environment(settings):
         manifest = _parse(settings, project_dir)
-        result = _build(settings, project_dir, manifest, select, progress)
+        code = _code(project_dir)
+        whole = whole or _is_outdated(settings.warehouse_path, manifest, code)
+        result = _build(settings, project_dir, manifest, select, code, whole, progress)
     result.published = dict(_gold_tables(manifest))
     result.seconds = time.perf_counter() - started
     return result
@@ -121,8 +127,74 @@ def _parse(settings: Settings, project_dir: Path) -> Any:
     return _invoke(["parse", "--no-write-json"], settings, project_dir).result
 
 
+def _code(project_dir: Path) -> str:
+    """What the texts come to that decide what a model makes of its inputs."""
+    digest = hashlib.blake2b(digest_size=16)
+    texts = [project_dir / "dbt_project.yml"]
+    for folder in ("models", "macros", "seeds/reference"):
+        texts += (path for path in (project_dir / folder).rglob("*") if path.suffix in (".sql", ".csv"))
+    for path in sorted(texts):
+        digest.update(str(path.relative_to(project_dir)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _is_outdated(warehouse: Path, manifest: Any, code: str) -> bool:
+    """Whether an incremental model was built from other texts, or holds what bronze has no more."""
+    import duckdb
+
+    models = [
+        node
+        for node in manifest.nodes.values()
+        if str(node.resource_type) == "model" and node.config.materialized == "incremental"
+    ]
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        tables = {
+            f"{schema}.{table}"
+            for schema, table in connection.execute(
+                "select schema_name, table_name from duckdb_tables()"
+            ).fetchall()
+        }
+        held = [model.name for model in models if f"{model.schema}.{model.alias}" in tables]
+        if not held:
+            return False
+        if "ops.built" not in tables:
+            return True
+        built = dict(connection.execute("select model, code from ops.built").fetchall())
+        if any(built.get(name, code) != code for name in held):
+            return True
+        return any(
+            connection.execute(
+                f"select 1 from silver.{staging} as held"
+                f" anti join bronze_eventbrite.{objects} as objects on {on} limit 1"
+            ).fetchall()
+            for staging, (objects, on) in KEPT_WHILE.items()
+            if f"silver.{staging}" in tables and f"bronze_eventbrite.{objects}" in tables
+        )
+
+
+# Staging that is incremental, and the bronze rows it is made of.
+KEPT_WHILE = {
+    "stg_eventbrite__attendees": ("attendees", "held.ticket_id = objects.id"),
+    "stg_eventbrite__orders": ("orders", "held.order_id = objects.id"),
+    "stg_eventbrite__attendee_versions": (
+        "attendees_history",
+        "held.ticket_id = objects.id and held.payload_hash = objects.payload_hash",
+    ),
+    "stg_eventbrite__order_versions": (
+        "orders_history",
+        "held.order_id = objects.id and held.payload_hash = objects.payload_hash",
+    ),
+}
+
+
 def _build(
-    settings: Settings, project_dir: Path, manifest: Any, select: Sequence[str], progress: Progress
+    settings: Settings,
+    project_dir: Path,
+    manifest: Any,
+    select: Sequence[str],
+    code: str,
+    whole: bool,
+    progress: Progress,
 ) -> BuildResult:
     total: int | None = None
     done = 0
@@ -140,8 +212,10 @@ def _build(
 
     # Variables are read as YAML: quotes keep the time a text.
     as_of, timezone = f"{settings.as_of:%Y-%m-%dT%H:%M:%S}", settings.sheets_timezone or ""
-    variables = f'{{as_of: "{as_of}", sheets_timezone: "{timezone}"}}'
+    variables = f'{{as_of: "{as_of}", sheets_timezone: "{timezone}", code: "{code}"}}'
     arguments = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", variables]
+    if whole:
+        arguments.append("--full-refresh")
     if select:
         # Cautious: a test that also reads what is not selected would judge stale tables.
         arguments += [

@@ -26,6 +26,7 @@ def lend(ops: Ops, warehouse: Path, as_of: datetime) -> None:
     with _connected(warehouse) as connection:
         connection.begin()
         _copy(ops, connection)
+        _void_links(connection)
         connection.commit()
 
 
@@ -40,9 +41,11 @@ def keep(ops: Ops, warehouse: Path, as_of: datetime) -> None:
     lost: list[tuple[str, str, str]] = []
     with _connected(warehouse) as connection:
         for kind, table in KINDS.items():
-            if not _exists(connection, "silver", table) or not _exists(connection, "ops", "identities"):
+            if not _exists(connection, "silver", table) or not _exists(connection, "ops", "built"):
                 continue
-            made = connection.execute(f"select distinct identities_until from silver.{table}").fetchall()
+            made = connection.execute(
+                "select identities_until from ops.built where model = ?", [table]
+            ).fetchall()
             if until and made != [(until,)]:
                 continue
             given += [
@@ -109,6 +112,24 @@ def forget(ops: Ops, warehouse: Path, emails: Sequence[str]) -> None:
         connection.commit()
 
 
+def _void_links(connection: "duckdb.DuckDBPyConnection") -> None:
+    """Let the next build give all keys anew where links say otherwise: the warehouse is yesterday's, or some
+    were forgotten. What is renewed of links relies on the others being as they were given last."""
+    if not _exists(connection, "silver", "person_links") or not _exists(connection, "ops", "built"):
+        return
+    differing = connection.execute(
+        """
+        select 1 from ops.built
+        inner join ops.identities as held on held.identity_id > built.identities_until
+        inner join silver.person_links as links on held.source = links.source and held.id = links.person_id
+        where built.model = 'person_links' and held.kind = 'person' and held.key <> links.person_key
+        limit 1
+        """
+    ).fetchall()
+    if differing:
+        connection.execute("delete from ops.built where model = 'person_links'")
+
+
 def _write(
     ops: Ops,
     given: Iterable[tuple[str, str, str, str, str]] = (),
@@ -140,6 +161,8 @@ def _copy(ops: Ops, connection: "duckdb.DuckDBPyConnection") -> None:
     if salt != [(ops.customer_salt,)] or held != [(count,)]:
         until = 0
         connection.execute("delete from ops.identities")
+        if _exists(connection, "ops", "built"):
+            connection.execute("delete from ops.built where model = 'person_links'")
         connection.execute("delete from ops.customer_salt")
         connection.execute("insert into ops.customer_salt values (?)", [ops.customer_salt])
     names = [column.split()[0] for column in COLUMNS.split(", ")]

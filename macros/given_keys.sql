@@ -1,5 +1,5 @@
-{# A relation of match_group, key and identities_until (the last row of ops.identities that was known): the key
-   of each group of records that are one thing. A key once given is kept:
+{# A relation of match_group and key: the key of each group of records that are one thing. A key once given is
+   kept:
    - it goes to the group of the smallest (source, id) that was last linked to it;
    - of several that meet in one group the oldest stays, of equally old ones the smallest;
    - a group without one gets that of its smallest (source, id), or, while others are linked to that, one
@@ -19,7 +19,7 @@
         where kind = '{{ kind }}'
     ),
 
-    members as (
+    linked as (
         select
             records.match_group,
             records.source || '-' || records.{{ id }} as member,
@@ -33,7 +33,7 @@
         select
             match_group,
             min({{ bytewise('member') }}) as member
-        from members
+        from linked
         group by match_group
     ),
 
@@ -42,24 +42,22 @@
             key,
             min(given_at) as given_at,
             min({{ bytewise('member') }}) as member
-        from members
+        from linked
         where key is not null
         group by key
     ),
 
     kept as (
         select
-            members.match_group,
+            linked.match_group,
             holders.key,
             row_number() over (
-                partition by members.match_group
+                partition by linked.match_group
                 order by holders.given_at, {{ bytewise('holders.key') }}
             ) as place
         from holders
-        inner join members on holders.member = members.member
+        inner join linked on holders.member = linked.member
     ),
-
-    taken as (select distinct key from identities),
 
     numbers as (select coalesce(max(identity_id), 0) as number from {{ source('ops', 'identities') }}),
 
@@ -74,6 +72,12 @@
             end as key
         from smallest
         cross join salts
+    ),
+
+    taken as (
+        select distinct own.key
+        from own
+        inner join identities on own.key = identities.key
     )
 
     select
@@ -82,8 +86,7 @@
             when kept.key is not null then kept.key
             when taken.key is null then own.key
             else 'split-' || cast(numbers.number as {{ dbt.type_string() }}) || '-' || own.key
-        end as key,
-        cast(numbers.number as bigint) as identities_until
+        end as key
     from own
     cross join numbers
     left join kept on own.match_group = kept.match_group and kept.place = 1

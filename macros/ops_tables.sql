@@ -1,10 +1,13 @@
-{# Before every dbt command: schema `ops` as far as models read it, empty where no ops file was copied into
-   the warehouse, so that bare dbt commands work. boxoffice/ops.py fills the same columns. #}
+{# Before every dbt command that builds: schema `ops` as far as models read it, empty where no ops file was
+   copied into the warehouse, so that bare dbt commands work; and the build gets its number. boxoffice/ops.py
+   fills the same columns. #}
 {% macro ops_tables() -%}
     {%- set tables = {
         'airtable_keys': 'base_id {text}, table_id {text}, key {text}, record_id {text}, written_at timestamp',
         'identities': 'identity_id bigint, kind {text}, source {text}, id {text}, key {text}, given_at timestamp',
         'customer_salt': 'value {text}',
+        'builds': 'build_number bigint',
+        'built': 'model {text}, build_number bigint, code {text}, identities_until bigint',
         'runs': 'run_id bigint, command {text}, as_of timestamp, is_sandbox boolean, started_at timestamp,'
             ~ ' ended_at timestamp, seconds {double}, status {text}, exit_code integer',
         'steps': 'run_id bigint, position integer, step {text}, status {text}, rows_read bigint,'
@@ -19,5 +22,8 @@
                 ~ ' (' ~ columns | replace('{text}', dbt.type_string()) | replace('{double}', t_double()) ~ ')'
             ) -%}
         {%- endfor -%}
+        {%- set last = '(select coalesce(max(build_number), 0) from ops.builds)' -%}
+        {%- do run_query('insert into ops.builds select ' ~ last ~ ' + 1') -%}
+        {%- do run_query('delete from ops.builds where build_number < ' ~ last) -%}
     {%- endif -%}
 {%- endmacro %}

@@ -4,7 +4,11 @@ with people as (
     where is_customer
 ),
 
-links as (select * from {{ ref('person_links') }}),
+-- Guests buy nothing.
+links as (
+    select * from {{ ref('person_links') }}
+    where is_customer
+),
 
 tickets as (
     select

@@ -1,11 +1,20 @@
 -- Every key in a fact or mart is in its dimension, and dim_date has no gap a key could fall into.
 with dim_date as (select * from {{ ref('dim_date') }}),
 
+-- Once over the fact, which is a view on silver's joins.
+fact_tickets as (
+    select distinct
+        date_key,
+        event_key,
+        customer_key
+    from {{ ref('fact_tickets') }}
+),
+
 date_keys as (
     select
         'fact_tickets' as mart,
         date_key
-    from {{ ref('fact_tickets') }}
+    from fact_tickets
     union distinct
     select
         'fact_checkins' as mart,
@@ -32,7 +41,7 @@ event_keys as (
     select
         'fact_tickets' as mart,
         event_key
-    from {{ ref('fact_tickets') }}
+    from fact_tickets
     union distinct
     select
         'fact_checkins' as mart,
@@ -72,7 +81,7 @@ select
     'fact_tickets' as mart,
     'customer_key' as key_name,
     fact_tickets.customer_key as key_value
-from {{ ref('fact_tickets') }} as fact_tickets
+from fact_tickets
 left join {{ ref('dim_customer') }} as dim_customer
     on fact_tickets.customer_key = dim_customer.customer_key
 where fact_tickets.customer_key is not null and dim_customer.customer_key is null

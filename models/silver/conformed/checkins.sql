@@ -1,90 +1,31 @@
--- Grain: one row per scan. Eventbrite tells that a ticket was scanned, not how often: one row a ticket.
-with attendees as (
-    select * from {{ ref('stg_eventbrite__attendees') }}
-    where is_checked_in or status = 'checked in'
-),
-
-sheet as (select * from {{ ref('stg_sheets__checkins') }}),
-
-left_out as (
-    select * from {{ ref('int_sheets__left_out') }}
-    where sheet = 'checkins'
-),
-
-tickets as (select * from {{ ref('tickets') }}),
-
-sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
-
-events as (select * from {{ ref('known_events') }}),
-
-scans as (
-    select
-        sheet.checkin_id,
-        sheet.record,
-        tickets.ticket_key,
-        sheet.scanned_local,
-        sheet.gate,
-        coalesce(tickets.event_key, sheet_events.event_key, 'sheets-unknown') as event_key,
-        coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance,
-        sheet.event_id is not null
-        and coalesce(sheet_events.event_key, 'sheets-unknown') <> tickets.event_key as is_elsewhere
-    from sheet
-    left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
-    left join tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
-    left join sheet_events on sheet.event_id = sheet_events.event_id
-    where left_out.record is null
-),
-
--- Few tickets are scanned twice: only those are put in order.
-rescanned as (
-    select ticket_key from scans
-    where ticket_key is not null
-    group by ticket_key
-    having count(*) > 1
-),
-
-later_scans as (
-    select checkin_id
-    from (
-        select
-            scans.checkin_id,
-            row_number() over (
-                partition by scans.ticket_key
-                order by scans.scanned_local nulls last, scans.record
-            ) as place
-        from scans
-        inner join rescanned on scans.ticket_key = rescanned.ticket_key
-    ) as placed
-    where place > 1
-)
-
+-- Grain: one row per scan. Eventbrite tells that a ticket was scanned, not how often: one row a ticket. A
+-- view, as tickets is.
+{{ config(materialized='view') }}
 select
-    'eventbrite-' || attendees.ticket_id as checkin_key,
+    ticket_key as checkin_key,
     'eventbrite' as source,
-    attendees.ticket_id as checkin_id,
-    'eventbrite-' || attendees.ticket_id as ticket_key,
-    coalesce(events.event_key, 'eventbrite-unknown') as event_key,
-    attendees.checked_in_at,
-    {{ local_ts('attendees.checked_in_at', "coalesce(events.timezone, 'UTC')") }} as checked_in_local,
+    ticket_id as checkin_id,
+    ticket_key,
+    event_key,
+    checked_in_at,
+    checked_in_local,
     cast(null as {{ dbt.type_string() }}) as gate,
     true as is_first,
-    coalesce(tickets.is_valid and tickets.is_seat, false) as is_attendance,
+    is_valid and is_seat as is_attendance,
     false as is_elsewhere
-from attendees
-left join events on 'eventbrite-' || attendees.event_id = events.event_key
-left join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
+from {{ ref('int_eventbrite__tickets').include(database=false) }}
+where is_scanned
 union all
 select
-    'sheets-' || scans.checkin_id as checkin_key,
+    checkin_key,
     'sheets' as source,
-    scans.checkin_id,
-    scans.ticket_key,
-    scans.event_key,
-    {{ sheet_utc('scans.scanned_local') }} as checked_in_at,
-    scans.scanned_local as checked_in_local,
-    scans.gate,
-    scans.ticket_key is not null and later_scans.checkin_id is null as is_first,
-    scans.is_attendance,
-    coalesce(scans.is_elsewhere, false) as is_elsewhere
-from scans
-left join later_scans on scans.checkin_id = later_scans.checkin_id
+    checkin_id,
+    ticket_key,
+    event_key,
+    checked_in_at,
+    checked_in_local,
+    gate,
+    is_first,
+    is_attendance,
+    is_elsewhere
+from {{ ref('int_sheets__checkins').include(database=false) }}

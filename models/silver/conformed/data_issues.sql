@@ -280,6 +280,19 @@ blanked as (
         and scans.scanned_at_text is not null
 ),
 
+-- Eventbrite's tickets that name what it does not list.
+astray as (
+    select
+        attendees.ticket_id,
+        attendees.event_id,
+        attendees.order_id,
+        attendees.ticket_class_id,
+        tickets.event_key
+    from tickets
+    inner join attendees on tickets.ticket_id = attendees.ticket_id
+    where tickets.source = 'eventbrite' and tickets.has_issue
+),
+
 orphans as (
     select
         source,
@@ -384,35 +397,34 @@ orphans as (
     select
         'eventbrite' as source,
         'attendees' as table_name,
-        tickets.ticket_id as record_key,
+        ticket_id as record_key,
         'event_id' as column_name,
-        attendees.event_id as value,
+        event_id as value,
         'no such event: counted under the event unknown' as reason
-    from tickets
-    inner join attendees on tickets.ticket_id = attendees.ticket_id
-    where tickets.source = 'eventbrite' and tickets.has_issue
+    from astray
+    where event_key = 'eventbrite-unknown'
     union all
     select
         'eventbrite' as source,
         'attendees' as table_name,
-        attendees.ticket_id as record_key,
+        astray.ticket_id as record_key,
         'order_id' as column_name,
-        attendees.order_id as value,
+        astray.order_id as value,
         'no such order: the ticket counts by itself' as reason
-    from attendees
-    left join online_orders on attendees.order_id = online_orders.order_id
-    where attendees.order_id is not null and online_orders.order_id is null
+    from astray
+    left join online_orders on astray.order_id = online_orders.order_id
+    where astray.order_id is not null and online_orders.order_id is null
     union all
     select
         'eventbrite' as source,
         'attendees' as table_name,
-        attendees.ticket_id as record_key,
+        astray.ticket_id as record_key,
         'ticket_class_id' as column_name,
-        attendees.ticket_class_id as value,
+        astray.ticket_class_id as value,
         'no such ticket class: counted as an admission' as reason
-    from attendees
-    left join classes on attendees.ticket_class_id = classes.ticket_class_id
-    where attendees.ticket_class_id is not null and classes.ticket_class_id is null
+    from astray
+    left join classes on astray.ticket_class_id = classes.ticket_class_id
+    where astray.ticket_class_id is not null and classes.ticket_class_id is null
     union all
     select
         source,
@@ -583,57 +595,62 @@ lowered as (
     group by order_id
 ),
 
+suspects as (
+    select * from attendees
+    where is_refunded or is_cancelled or ticket_id in (select ticket_id from first_versions)
+),
+
 money_problems as (
     select
         'attendees' as table_name,
-        attendees.ticket_id as record_key,
+        suspects.ticket_id as record_key,
         'costs.gross' as column_name,
         cast(tickets.gross_amount as {{ text }}) as value,
         'refunded or cancelled before first seen, no refund request says how much: the price seen counts'
             as reason
-    from attendees
-    inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
-    left join first_versions on attendees.ticket_id = first_versions.ticket_id
+    from suspects
+    inner join tickets on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
+    left join first_versions on suspects.ticket_id = first_versions.ticket_id
     left join classes on tickets.ticket_class_key = classes.ticket_class_key
-    left join told on attendees.ticket_id = told.ticket_id
-    left join online_orders on attendees.order_id = online_orders.order_id
+    left join told on suspects.ticket_id = told.ticket_id
+    left join online_orders on suspects.order_id = online_orders.order_id
     where
-        (attendees.is_refunded or attendees.is_cancelled or first_versions.is_refunded)
-        and not attendees.is_unpaid
+        (suspects.is_refunded or suspects.is_cancelled or first_versions.is_refunded)
+        and not suspects.is_unpaid
         and not coalesce(online_orders.is_unpaid, false)
         and not coalesce(classes.is_free, false)
         and told.ticket_id is null
         and (
-            coalesce(first_versions.is_refunded, attendees.is_refunded)
+            coalesce(first_versions.is_refunded, suspects.is_refunded)
             or (
                 first_versions.ticket_id is null
-                and attendees.is_cancelled
-                and attendees.gross_minor = 0
+                and suspects.is_cancelled
+                and suspects.gross_minor = 0
             )
         )
     union all
     select
         'attendees' as table_name,
-        attendees.ticket_id as record_key,
+        suspects.ticket_id as record_key,
         'costs.gross' as column_name,
         cast(tickets.gross_amount as {{ text }}) as value,
         'costs more today than when first seen: the higher price counts' as reason
     from first_versions
-    inner join attendees on first_versions.ticket_id = attendees.ticket_id
-    inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
-    where attendees.gross_minor > first_versions.gross_minor and not attendees.is_unpaid
+    inner join suspects on first_versions.ticket_id = suspects.ticket_id
+    inner join tickets on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
+    where suspects.gross_minor > first_versions.gross_minor and not suspects.is_unpaid
     union all
     select
         'attendees' as table_name,
-        attendees.ticket_id as record_key,
+        suspects.ticket_id as record_key,
         'refunded' as column_name,
         cast(tickets.gross_amount as {{ text }}) as value,
         'says that it was refunded, but its price was never lowered: no refund is counted' as reason
     from first_versions
-    inner join attendees on first_versions.ticket_id = attendees.ticket_id
-    inner join tickets on 'eventbrite-' || attendees.ticket_id = tickets.ticket_key
+    inner join suspects on first_versions.ticket_id = suspects.ticket_id
+    inner join tickets on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
     where
-        attendees.is_refunded
+        suspects.is_refunded
         and not first_versions.is_refunded
         and tickets.refunds_amount = 0
         and tickets.gross_amount <> 0

@@ -1,10 +1,39 @@
 -- Grain: one row per paid order whose money is not that of its attendees, by the rule of versions both
 -- follow. What the order has more is an order item; where it has less, something does not add up and is
 -- named.
-with orders as (select * from {{ ref('stg_eventbrite__orders') }}),
+{%- do renews_by('order_id', gone='event_key is null') %}
+{%- set tickets = ref('int_eventbrite__tickets') %}
+{%- set terms = ref('int_eventbrite__terms') %}
+with order_versions as (select * from {{ ref('stg_eventbrite__order_versions') }}),
+
+orders as (
+    select * from {{ ref('stg_eventbrite__orders') }} as orders
+    {% if is_incremental() %}
+        where
+            build_number > {{ built_until() }}
+            or order_id in (
+                select order_id from order_versions
+                where build_number > {{ built_until() }}
+            )
+            or order_id in (
+                select order_id from {{ tickets }}
+                where build_number > {{ built_until() }}
+            )
+            -- A ticket may have left for another order.
+            or not exists (
+                select 1
+                from {{ tickets }} as tickets
+                where tickets.order_id = orders.order_id
+            )
+            or event_id in (
+                select id from {{ terms }}
+                where kind = 'event' and build_number > {{ built_until() }}
+            )
+    {% endif %}
+),
 
 first_versions as (
-    select * from {{ ref('stg_eventbrite__order_versions') }}
+    select * from order_versions
     where is_first_paid
 ),
 
@@ -24,8 +53,8 @@ attended as (
         sum(fees_amount) as fees_amount,
         sum(tax_amount) as tax_amount,
         sum(refunds_amount) as refunds_amount
-    from {{ ref('tickets') }}
-    where source = 'eventbrite'
+    from {{ tickets }}
+    {% if is_incremental() %} where order_id in (select order_id from orders) {% endif %}
     group by order_id
 ),
 
@@ -106,3 +135,21 @@ select
     cast(refunds_amount as {{ money_type() }}) as refunds_amount
 from beyond
 where gross_amount <> 0 or refunds_amount <> 0
+{%- if is_incremental() %}
+    -- Those that were one and are none any more.
+    union all
+    select
+        orders.order_id,
+        cast(null as {{ dbt.type_string() }}) as event_key,
+        cast(null as {{ dbt.type_string() }}) as timezone,
+        cast(null as {{ dbt.type_string() }}) as currency,
+        cast(null as timestamp) as created_at,
+        cast(null as timestamp) as refunded_at,
+        cast(null as {{ money_type() }}) as gross_amount,
+        cast(null as {{ money_type() }}) as fees_amount,
+        cast(null as {{ money_type() }}) as tax_amount,
+        cast(null as {{ money_type() }}) as refunds_amount
+    from orders
+    left join beyond on orders.order_id = beyond.order_id
+    where coalesce(beyond.gross_amount, 0) = 0 and coalesce(beyond.refunds_amount, 0) = 0
+{%- endif %}

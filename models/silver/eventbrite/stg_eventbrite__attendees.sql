@@ -1,4 +1,5 @@
 -- Grain: one row per attendee, which is one ticket, as last seen.
+{%- do renews_by('ticket_id') %}
 {%- set paths = eventbrite_cost_paths() -%}
 {%- do paths.update({
     'status': 'text',
@@ -23,8 +24,12 @@ with source as (
         changed,
         landed_at,
         missing_since,
+        payload_hash,
         {{ json_parsed('payload', paths) }} as parsed
     from {{ source('eventbrite', 'attendees') }}
+    {% if is_incremental() %}
+        where id in ({{ unlike_held(source('eventbrite', 'attendees'), 'ticket_id') }})
+    {% endif %}
 )
 
 select
@@ -61,5 +66,9 @@ select
             then {{ try_timestamp(json_text('parsed', 'barcodes.0.changed')) }}
     end as checked_in_at,
     changed as changed_at,
-    landed_at
+    landed_at,
+
+    -- what tells a change
+    payload_hash,
+    {{ this_build() }} as build_number
 from source

@@ -1,17 +1,43 @@
 -- Grain: one row per earlier version of an order. The version of today is in stg_eventbrite__orders and not
 -- read twice.
+{%- do renews_by('order_id') %}
+{%- set current = ref('stg_eventbrite__orders') -%}
 {%- set paths = eventbrite_cost_paths() -%}
 {%- do paths.update({'status': 'text', 'refunded': 'boolean'}) %}
-with today as (select * from {{ source('eventbrite', 'orders') }}),
+with today as (
+    select
+        id,
+        payload_hash
+    from {{ source('eventbrite', 'orders') }}
+    {% if is_incremental() %}
+        where
+            id in (
+                select order_id from {{ current }}
+                where build_number > {{ built_until() }}
+            )
+    {% endif %}
+),
+
+history as (
+    select * from {{ source('eventbrite', 'orders_history') }}
+    {% if is_incremental() %}
+        where
+            id in (
+                select order_id from {{ current }}
+                where build_number > {{ built_until() }}
+            )
+    {% endif %}
+),
 
 -- Told by hashes, so that no version of today's is parsed.
 source as (
     select
-        history.id,
-        history.changed,
-        history.landed_at,
-        {{ json_parsed('history.payload', paths) }} as parsed
-    from {{ source('eventbrite', 'orders_history') }} as history
+        id,
+        changed,
+        landed_at,
+        payload_hash,
+        {{ json_parsed('payload', paths) }} as parsed
+    from history
     where
         not exists (
             select 1
@@ -34,7 +60,10 @@ versions as (
 
         -- times
         changed as changed_at,
-        landed_at
+        landed_at,
+
+        -- what tells one from another
+        payload_hash
     from source
 )
 
@@ -48,6 +77,8 @@ select
     is_unpaid,
     changed_at,
     landed_at,
+    payload_hash,
+    {{ this_build() }} as build_number,
     not is_unpaid and row_number() over (
         partition by order_id
         order by is_unpaid, changed_at, landed_at

@@ -1,4 +1,5 @@
 -- Grain: one row per order, as last seen.
+{%- do renews_by('order_id') %}
 {%- set paths = eventbrite_cost_paths() -%}
 {%- do paths.update({
     'status': 'text',
@@ -15,8 +16,12 @@ with source as (
         changed,
         landed_at,
         missing_since,
+        payload_hash,
         {{ json_parsed('payload', paths) }} as parsed
     from {{ source('eventbrite', 'orders') }}
+    {% if is_incremental() %}
+        where id in ({{ unlike_held(source('eventbrite', 'orders'), 'order_id') }})
+    {% endif %}
 )
 
 select
@@ -43,5 +48,9 @@ select
     -- times
     {{ try_timestamp(json_text('parsed', 'created')) }} as created_at,
     changed as changed_at,
-    landed_at
+    landed_at,
+
+    -- what tells a change
+    payload_hash,
+    {{ this_build() }} as build_number
 from source

@@ -35,16 +35,21 @@ class Postgres:
                 connection.execute(f"drop schema if exists {schema} cascade")
             for statement in create_statements():
                 connection.execute(statement)
-            for name, columns in TABLES.items():
-                listed = ", ".join(columns)
-                with connection.cursor().copy(f"copy {name} ({listed}) from stdin") as copy:
-                    for row in tables.get(name, ()):
-                        copy.write_row([row.get(column) for column in columns])
             if links:
                 for statement in LINKS:
                     connection.execute(statement)
                 with connection.cursor() as cursor:
                     cursor.executemany("insert into reference.event_links values (%s, %s)", links)
+        self.reload(tables)
+
+    def reload(self, tables: dict[str, list[Row]]) -> None:
+        """Other rows in bronze; what was built stays."""
+        with self.connect() as connection:
+            for name, columns in TABLES.items():
+                connection.execute(f"truncate {name}")
+                with connection.cursor().copy(f"copy {name} ({', '.join(columns)}) from stdin") as copy:
+                    for row in tables.get(name, ()):
+                        copy.write_row([row.get(column) for column in columns])
 
     def load_from(self, warehouse: Path) -> None:
         self.load(read(warehouse))

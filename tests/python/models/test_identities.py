@@ -22,11 +22,13 @@ STAGED = {
     "stg_eventbrite__venues": "venue_id, venue_name, city, region, country, capacity",
     "stg_airtable__venues": "venue_id, venue_name, city, region, country, capacity",
     "stg_sheets__venues": "venue_id, venue_name, city, region, country, capacity, file, record",
-    "stg_eventbrite__orders": "order_id, buyer_name, buyer_email",
-    "stg_eventbrite__attendees": "ticket_id, attendee_name, attendee_email",
+    "stg_eventbrite__orders": "order_id, buyer_name, buyer_email, build_number",
+    "stg_eventbrite__attendees": "ticket_id, attendee_name, attendee_email, build_number",
     "stg_sheets__customers": "customer_id, customer_name, email, file, record",
     "int_sheets__left_out": "sheet, file, record",
 }
+INCREMENTAL = {"person_links": ("source", "person_id")}
+AS_BUILT = "columns(name -> name <> 'build_number')"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 Venues = dict[Member, tuple[str | None, str | None]]  # name and city
 People = dict[Member, str | None]  # e-mail
@@ -54,10 +56,11 @@ mishaps = st.sampled_from(["", "", "", "warehouse deleted", "killed before keepi
 
 
 class Project:
-    """The models of identity as SQL, and a warehouse and an ops file to run them on."""
+    """The models of identity as SQL, whole and incremental; a warehouse and an ops file to run them on."""
 
-    def __init__(self, sql: dict[str, str], folder: Path) -> None:
+    def __init__(self, sql: dict[str, str], incremental: dict[str, str], folder: Path) -> None:
         self.sql = sql
+        self.incremental = incremental
         self.warehouse = folder / FILE
         self.store_path = folder / "ops.sqlite"
         self.yesterday = self.warehouse.with_suffix(".yesterday")
@@ -79,6 +82,38 @@ class Project:
                 identities.keep(store, self.warehouse, self.day)
         return links
 
+    def _stage(
+        self, connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows: list[tuple]
+    ) -> bool:
+        """Renew a staging table; what stays as it was keeps its build. True if one of Eventbrite is gone."""
+        names = [name.strip() for name in columns.split(",")]
+        typed = ", ".join(
+            f"{name} {'bigint' if name in ('capacity', 'record', 'build_number') else 'varchar'}"
+            for name in names
+        )
+        connection.execute(f"create table if not exists silver.{table} ({typed})")
+        held = {row[0]: row for row in connection.execute(f"select * from silver.{table}").fetchall()}
+        (number,) = connection.execute("select build_number from ops.builds").fetchall()[0]
+        if names[-1] == "build_number":
+            rows = [held[row[0]] if held.get(row[0], ())[:-1] == row else (*row, number) for row in rows]
+        connection.execute(f"delete from silver.{table}")
+        if rows:
+            connection.executemany(f"insert into silver.{table} values ({', '.join('?' * len(names))})", rows)
+        return "eventbrite" in table and bool(set(held) - {row[0] for row in rows})
+
+    def _renew(self, connection: duckdb.DuckDBPyConnection, model: str) -> list[tuple] | None:
+        """What an incremental build would make of a table; None where there is none yet."""
+        query = "select 1 from duckdb_tables() where schema_name = 'silver' and table_name = ?"
+        if not connection.execute(query, [model]).fetchall():
+            return None
+        keys = ", ".join(INCREMENTAL[model])
+        connection.execute(f"create or replace temp table fresh as {self.incremental[model]}")
+        connection.execute(f"create or replace temp table renewed as from silver.{model}")
+        connection.execute(f"delete from renewed where ({keys}) in (select ({keys}) from fresh)")
+        connection.execute("insert into renewed by name from fresh")
+        connection.execute("delete from renewed where person_key is null")
+        return connection.execute(f"select {AS_BUILT} from renewed order by all").fetchall()
+
     def build(self, venues: Venues, people: People) -> tuple[dict[Member, str], ...]:
         rows: dict[str, list[tuple]] = {table: [] for table in STAGED}
         for number, ((source, id), (name, city)) in enumerate(venues.items()):
@@ -92,17 +127,29 @@ class Project:
                 rows[f"stg_eventbrite__{kind}s"].append((plain, "Info Requested", email))
         with duckdb.connect(str(self.warehouse)) as connection:
             connection.execute("create schema if not exists silver")
+            connection.execute("create table if not exists ops.builds as select 0 as build_number")
+            connection.execute(
+                "create table if not exists ops.built"
+                " (model varchar, build_number bigint, code varchar, identities_until bigint)"
+            )
+            connection.execute("update ops.builds set build_number = build_number + 1")
+            has_gone = False
             for table, columns in STAGED.items():
-                names = [name.strip() for name in columns.split(",")]
-                typed = ", ".join(
-                    f"{name} {'bigint' if name in ('capacity', 'record') else 'varchar'}" for name in names
-                )
-                connection.execute(f"create or replace table silver.{table} ({typed})")
-                if rows[table]:
-                    marks = ", ".join("?" * len(names))
-                    connection.executemany(f"insert into silver.{table} values ({marks})", rows[table])
+                has_gone |= self._stage(connection, table, columns, rows[table])
             for model in MODELS:
+                renewed = None
+                if model in INCREMENTAL and not has_gone:
+                    renewed = self._renew(connection, model)
                 connection.execute(f"create or replace table silver.{model} as {self.sql[model]}")
+                if renewed is not None:
+                    rows_of = f"select {AS_BUILT} from silver.{model} order by all"
+                    assert renewed == connection.execute(rows_of).fetchall()
+            connection.execute("delete from ops.built")
+            connection.execute(
+                "insert into ops.built select model, build_number, '',"
+                " (select coalesce(max(identity_id), 0) from ops.identities)"
+                " from ops.builds cross join (values ('venue_links'), ('person_links')) as models (model)"
+            )
             found = []
             for kind in ("venue", "person"):
                 links = connection.execute(
@@ -121,10 +168,20 @@ class Project:
 @pytest.fixture(scope="module")
 def project_in(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Project]:
     path = tmp_path_factory.mktemp("identities") / FILE
-    outcome = dbt.invoke("compile", "--select", *MODELS, environment={"BOXOFFICE_WAREHOUSE": str(path)})
-    assert outcome.success, outcome.exception
-    sql = {result.node.name: result.node.compiled_code for result in outcome.result.results}
-    return lambda folder: Project(sql, folder)
+
+    def compiled(*models: str) -> dict[str, str]:
+        outcome = dbt.invoke("compile", "--select", *models, environment={"BOXOFFICE_WAREHOUSE": str(path)})
+        assert outcome.success, outcome.exception
+        return {result.node.name: result.node.compiled_code for result in outcome.result.results}
+
+    sql = compiled(*MODELS)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema silver")
+        for model in INCREMENTAL:
+            connection.execute(f"create table silver.{model} (held boolean)")
+    incremental = compiled(*INCREMENTAL)
+    assert all(incremental[model] != sql[model] for model in INCREMENTAL)
+    return lambda folder: Project(sql, incremental, folder)
 
 
 # The rules once more, thought apart from the SQL.

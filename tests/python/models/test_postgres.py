@@ -1,8 +1,13 @@
 """Postgres builds and tests the same project, and its gold is DuckDB's to the last digit."""
 
+from datetime import UTC, datetime
+from random import Random
+
 from tests.python.models import wild
 from tests.python.models.bronze import Row
+from tests.python.models.changes import a_day
 from tests.python.models.postgres import Postgres
+from tests.python.models.test_incremental import rewrite
 from tests.python.models.warehouse import Warehouse
 
 
@@ -14,6 +19,14 @@ def test_gold_on_postgres_is_gold_on_duckdb(warehouse_of, postgres):
     warehouse.build("--exclude", "event_links", "--exclude-resource-type", "unit_test", **said)
     postgres.load(world.tables, world.links)
     postgres.build("--exclude", "event_links", **said)  # unit tests included
+
+    assert_same_gold(warehouse, postgres)
+
+    a_day(world, Random(11), datetime(2026, 3, 2, tzinfo=UTC))
+    rewrite(warehouse.path, world)
+    postgres.reload(world.tables)
+    warehouse.build("--full-refresh", "--exclude", "event_links", command="run", **said)
+    postgres.build("--exclude", "event_links", "--exclude-resource-type", "unit_test", **said)
 
     assert_same_gold(warehouse, postgres)
 
