@@ -147,6 +147,8 @@ def _is_outdated(warehouse: Path, manifest: Any, code: str) -> bool:
         for node in manifest.nodes.values()
         if str(node.resource_type) == "model" and node.config.materialized == "incremental"
     ]
+    if not models:
+        return False
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         tables = {
             f"{schema}.{table}"

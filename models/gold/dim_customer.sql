@@ -23,17 +23,30 @@ tickets as (
     where status <> 'unpaid'
 ),
 
-bought as (
+-- By event first: counting distinct events at once would cost twice as much.
+bought_by_event as (
     select
         links.person_key,
+        tickets.event_key,
         min(tickets.sold_date) as first_purchase_date,
         max(tickets.sold_date) as last_purchase_date,
         count(*) as tickets_bought,
-        sum(case when tickets.is_valid and tickets.is_seat then 1 else 0 end) as tickets_sold,
-        count(distinct tickets.event_key) as events_bought
+        sum(case when tickets.is_valid and tickets.is_seat then 1 else 0 end) as tickets_sold
     from tickets
     inner join links on tickets.source = links.source and {{ buyer_id('tickets') }} = links.person_id
-    group by links.person_key
+    group by links.person_key, tickets.event_key
+),
+
+bought as (
+    select
+        person_key,
+        min(first_purchase_date) as first_purchase_date,
+        max(last_purchase_date) as last_purchase_date,
+        sum(tickets_bought) as tickets_bought,
+        sum(tickets_sold) as tickets_sold,
+        count(*) as events_bought
+    from bought_by_event
+    group by person_key
 )
 
 select

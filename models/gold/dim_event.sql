@@ -5,7 +5,8 @@ ticket_classes as (select * from {{ ref('ticket_classes') }}),
 
 venues as (select * from {{ ref('venues') }}),
 
--- One class without a limit leaves the whole without one.
+-- One class without a limit leaves the whole without one. Classes of no event we know share the unknown one:
+-- their sum is nobody's capacity.
 seats as (
     select
         event_key,
@@ -13,7 +14,7 @@ seats as (
             when sum(case when is_unlimited or capacity is null then 1 else 0 end) = 0 then sum(capacity)
         end as capacity
     from ticket_classes
-    where category = 'admission' and not is_deleted
+    where category = 'admission' and not is_deleted and event_key <> 'eventbrite-unknown'
     group by event_key
 ),
 
@@ -24,8 +25,7 @@ capacities as (
         case when seats.capacity > 0 then seats.capacity end as of_ticket_classes,
         case when venues.capacity > 0 then venues.capacity end as of_venue
     from events
-    -- Classes of no event we know share the unknown one: their sum is nobody's capacity.
-    left join seats on events.event_key = seats.event_key and events.event_id <> 'unknown'
+    left join seats on events.event_key = seats.event_key
     left join venues on events.venue_key = venues.venue_key
 )
 

@@ -22,15 +22,14 @@
         'end_date': ['end_date', day],
     }},
 } %}
+{#- Large, and read for a few columns at a time: as a CTE all of those would be held at once. #}
+{%- set tickets = ref('tickets') %}
+{%- set attendees = ref('stg_eventbrite__attendees') %}
 with left_out as (select * from {{ ref('int_sheets__left_out') }}),
 
 rejects as (select * from {{ source('sheets', 'rejects') }}),
 
-tickets as (select * from {{ ref('tickets') }}),
-
 events as (select * from {{ ref('known_events') }}),
-
-attendees as (select * from {{ ref('stg_eventbrite__attendees') }}),
 
 online_orders as (select * from {{ ref('stg_eventbrite__orders') }}),
 
@@ -90,7 +89,7 @@ sheet_scans as (
 
 unknown_customers as (
     select distinct tickets.customer_id
-    from tickets
+    from {{ tickets }} as tickets
     left join {{ ref('stg_sheets__customers') }} as customers on tickets.customer_id = customers.customer_id
     where tickets.source = 'sheets' and tickets.customer_id is not null and customers.customer_id is null
 ),
@@ -111,7 +110,7 @@ troubled as (
         sheet_tickets.status as status_text,
         sheet_tickets.price_paid_text,
         sheet_tickets.purchase_datetime_text
-    from tickets
+    from {{ tickets }} as tickets
     left join unknown_customers on tickets.customer_id = unknown_customers.customer_id
     inner join sheet_tickets
         on
@@ -288,8 +287,8 @@ astray as (
         attendees.order_id,
         attendees.ticket_class_id,
         tickets.event_key
-    from tickets
-    inner join attendees on tickets.ticket_id = attendees.ticket_id
+    from {{ tickets }} as tickets
+    inner join {{ attendees }} as attendees on tickets.ticket_id = attendees.ticket_id
     where tickets.source = 'eventbrite' and tickets.has_issue
 ),
 
@@ -445,8 +444,8 @@ unknown_words as (
         'status' as column_name,
         attendees.status as value,
         'unknown status: not counted as sold, its money stays' as reason
-    from tickets
-    inner join attendees on tickets.ticket_id = attendees.ticket_id
+    from {{ tickets }} as tickets
+    inner join {{ attendees }} as attendees on tickets.ticket_id = attendees.ticket_id
     where tickets.source = 'eventbrite' and tickets.status = 'unknown'
     union all
     select
@@ -509,7 +508,7 @@ sums as (
         count(*) as tickets,
         sum(gross_amount) as gross_amount,
         sum(refunds_amount) as refunds_amount
-    from tickets
+    from {{ tickets }}
     group by source, event_key, currency
 ),
 
@@ -584,7 +583,7 @@ lowered as (
         select
             tickets.order_id,
             tickets.refunds_amount
-        from tickets
+        from {{ tickets }} as tickets
         inner join requested on tickets.order_id = requested.order_id
         union all
         select
@@ -596,7 +595,7 @@ lowered as (
 ),
 
 suspects as (
-    select * from attendees
+    select * from {{ attendees }}
     where is_refunded or is_cancelled or ticket_id in (select ticket_id from first_versions)
 ),
 
@@ -609,7 +608,8 @@ money_problems as (
         'refunded or cancelled before first seen, no refund request says how much: the price seen counts'
             as reason
     from suspects
-    inner join tickets on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
+    inner join {{ tickets }} as tickets
+        on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
     left join first_versions on suspects.ticket_id = first_versions.ticket_id
     left join classes on tickets.ticket_class_key = classes.ticket_class_key
     left join told on suspects.ticket_id = told.ticket_id
@@ -637,7 +637,8 @@ money_problems as (
         'costs more today than when first seen: the higher price counts' as reason
     from first_versions
     inner join suspects on first_versions.ticket_id = suspects.ticket_id
-    inner join tickets on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
+    inner join {{ tickets }} as tickets
+        on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
     where suspects.gross_minor > first_versions.gross_minor and not suspects.is_unpaid
     union all
     select
@@ -648,7 +649,8 @@ money_problems as (
         'says that it was refunded, but its price was never lowered: no refund is counted' as reason
     from first_versions
     inner join suspects on first_versions.ticket_id = suspects.ticket_id
-    inner join tickets on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
+    inner join {{ tickets }} as tickets
+        on suspects.ticket_id = tickets.ticket_id and tickets.source = 'eventbrite'
     where
         suspects.is_refunded
         and not first_versions.is_refunded
@@ -661,7 +663,7 @@ money_problems as (
         'costs.gross' as column_name,
         cast(gross_amount - refunds_amount as {{ text }}) as value,
         'gone from Eventbrite without a refund: not counted as sold, its money stays' as reason
-    from tickets
+    from {{ tickets }}
     where source = 'eventbrite' and status = 'deleted' and gross_amount <> refunds_amount
     union all
     select
@@ -700,7 +702,7 @@ day_problems as (
         ticket_id as record_key,
         'sold_date' as column_name,
         cast(sold_date as {{ text }}) as value
-    from tickets
+    from {{ tickets }}
     where sold_date < cast('1990-01-01' as date) or sold_date > cast('2100-12-31' as date)
     union all
     select
@@ -760,7 +762,7 @@ unpaid_refunds as (
         sheet_refunds.refund_id,
         sheet_refunds.refund_amount
     from sheet_refunds
-    inner join tickets on 'sheets-' || sheet_refunds.ticket_id = tickets.ticket_key
+    inner join {{ tickets }} as tickets on 'sheets-' || sheet_refunds.ticket_id = tickets.ticket_key
     where tickets.status = 'unpaid'
 ),
 
@@ -781,7 +783,7 @@ refund_problems as (
         refunds.amount as value,
         'paid back before the ticket was sold: counted on the day it states' as reason
     from {{ ref('refunds') }} as refunds
-    inner join tickets on refunds.ticket_key = tickets.ticket_key
+    inner join {{ tickets }} as tickets on refunds.ticket_key = tickets.ticket_key
     where refunds.refunded_date < tickets.sold_date
     union all
     select

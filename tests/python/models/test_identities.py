@@ -28,6 +28,7 @@ STAGED = {
     "int_sheets__left_out": "sheet, file, record",
 }
 INCREMENTAL = {"person_links": ("source", "person_id")}
+BUILT_UNTIL = 987654321  # stands in compiled SQL where the last build's number belongs
 AS_BUILT = "columns(name -> name <> 'build_number')"
 START = datetime(2026, 3, 1, tzinfo=UTC)
 Venues = dict[Member, tuple[str | None, str | None]]  # name and city
@@ -107,7 +108,11 @@ class Project:
         if not connection.execute(query, [model]).fetchall():
             return None
         keys = ", ".join(INCREMENTAL[model])
-        connection.execute(f"create or replace temp table fresh as {self.incremental[model]}")
+        built = connection.execute(
+            "select coalesce(max(build_number), 0) from ops.built where model = ?", [model]
+        ).fetchall()[0][0]
+        query = self.incremental[model].replace(str(BUILT_UNTIL), str(built))
+        connection.execute(f"create or replace temp table fresh as {query}")
         connection.execute(f"create or replace temp table renewed as from silver.{model}")
         connection.execute(f"delete from renewed where ({keys}) in (select ({keys}) from fresh)")
         connection.execute("insert into renewed by name from fresh")
@@ -176,11 +181,13 @@ def project_in(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
     sql = compiled(*MODELS)
     with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema silver")
+        connection.execute("create schema silver; create schema ops")
+        connection.execute("create table ops.built (model varchar, build_number bigint)")
         for model in INCREMENTAL:
             connection.execute(f"create table silver.{model} (held boolean)")
+            connection.execute("insert into ops.built values (?, ?)", [model, BUILT_UNTIL])
     incremental = compiled(*INCREMENTAL)
-    assert all(incremental[model] != sql[model] for model in INCREMENTAL)
+    assert all(str(BUILT_UNTIL) in incremental[model] for model in INCREMENTAL)
     return lambda folder: Project(sql, incremental, folder)
 
 

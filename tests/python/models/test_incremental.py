@@ -9,7 +9,8 @@ from random import Random
 import duckdb
 import pytest
 
-from boxoffice import identities, ops
+from boxoffice import build, identities, ops
+from boxoffice.settings import load
 from tests.python.models import wild
 from tests.python.models.bronze import TABLES, Bronze, as_arrow
 from tests.python.models.changes import a_day, change_payload
@@ -97,6 +98,34 @@ def test_what_a_killed_build_had_not_renewed_the_next_one_does(warehouse_of, tmp
     warehouse.build(command="run")
     twin.build("--full-refresh", command="run")
     assert differing(warehouse.path, twin.path) == []
+
+
+def test_a_build_is_whole_where_something_old_could_stay(warehouse_of, monkeypatch):
+    world = wild.world(5)
+    warehouse: Warehouse = warehouse_of(world)
+    settings = load({"DATABASE_URL": f"duckdb:///{warehouse.path}", "SHEETS_DIR": str(warehouse.path.parent)})
+
+    def tickets_written() -> int:
+        assert build.build(settings, select=("resource_type:seed", "silver")).failures == []
+        (row,) = warehouse.rows(
+            "select count(*) as tickets from silver.int_eventbrite__tickets"
+            " where build_number = (select max(build_number) from ops.builds)"
+        )
+        return row["tickets"]
+
+    attendees = world.tables["bronze_eventbrite.attendees"]
+    assert tickets_written() == len(attendees)
+    assert tickets_written() == 0
+
+    # Somebody cleans up by hand.
+    gone = attendees.pop()
+    rewrite(warehouse.path, world)
+    assert tickets_written() == len(attendees)
+    assert warehouse.rows("select * from silver.tickets where ticket_id = ?", [gone["id"]]) == []
+
+    monkeypatch.setattr(build, "_code", lambda project_dir: "other texts")
+    assert tickets_written() == len(attendees)
+    assert tickets_written() == 0
 
 
 def rewrite(path: Path, world: Bronze) -> None:
