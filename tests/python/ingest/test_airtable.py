@@ -293,6 +293,23 @@ def test_doctor_holds_the_mapping_against_the_base_and_lands_nothing(world: Worl
 # --- politeness and trouble ----------------------------------------------------------------------------
 
 
+def test_doctor_lets_a_renamed_field_pass_that_a_run_still_reads(world: World) -> None:
+    world.map(HEADER + "Campaigns,campaign,Spent,spend\nCampaigns,campaign,Never,event_id\n")
+    world.base.tables[0]["fields"][1]["name"] = "Cost"
+    unseen = list(source.check(world.settings))
+    assert [finding.state for finding in unseen] == ["wrong", "wrong", "ok"], "nothing has landed yet"
+
+    world.base.tables[0]["fields"][1]["name"] = "Spent"
+    world.pull()
+    world.base.tables[0]["fields"][1]["name"] = "Cost"
+    wrong, look, ok = source.check(world.settings)
+    assert (wrong.state, look.state, ok.state) == ("wrong", "look", "ok")
+    assert "'Never'" in wrong.what
+    path = world.settings.mappings_dir / source.FILE
+    assert look.what == f"Line 2 of {path}: 'Spent' is called 'Cost' in Airtable now, and is still read."
+    assert look.remedy == "Write 'Cost', or fldSpend, which never changes."
+
+
 def many(world: World, count: int) -> None:
     for number in range(count):
         world.base.put(CAMPAIGNS, f"rec{number}", fldSpend=number)
