@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice import log
+from boxoffice import log, ops
 from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, explained
 from boxoffice.session import Session, conduct
@@ -211,6 +212,31 @@ def test_a_newer_ops_file_is_refused(command: Command, tmp_path: Path) -> None:
     ended = command(*FRAME)
     assert ended.code == 2
     assert "newer boxoffice" in ended.said
+
+
+def test_forget_leaves_nobody_in_the_copies_of_the_ops_file(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with sqlite3.connect(folder / "ops.sqlite") as connection:
+        connection.executescript(
+            f"{ops.MIGRATIONS[0]} pragma user_version = 1; insert into salt values ('{'0' * 32}');"
+            " insert into api_errors (failed_at, system, rule_id, response)"
+            " values ('2026-03-01 12:00:00', 'eventbrite', 'Unavailable', 'Ann Chovy, ann@example.org');"
+        )
+    connection.close()
+    assert command(*FRAME).code == 0
+    (copy,) = folder.glob("ops.sqlite.v*.bak")
+    copy.with_name("ops.sqlite.v0.bak").write_bytes(copy.read_bytes())
+    with sqlite3.connect(copy) as connection:  # somebody looked into it, and left its log
+        connection.execute("pragma journal_mode = wal")
+        ended = command("-m", "boxoffice", "forget", "ann@example.org", "--json")
+    connection.close()
+    assert ended.code == 0, ended.said
+    assert ended.document["forgotten"]["copies_removed"] == 2
+    assert "2 older copies of" in ended.document["notes"][0]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"chovy" in path.read_bytes().lower()] == []
+    assert [path.name for path in files if ".bak" in path.name] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
