@@ -211,9 +211,11 @@ def build_and_publish(session: Session, select: Sequence[str] = ()) -> None:
     """Build `select` (all when empty); publish gold if it was built and is sound."""
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
+    from ingest.__main__ import ensure_tables
 
     settings = session.settings
     with session.step("build") as step:
+        ensure_tables(settings)
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)

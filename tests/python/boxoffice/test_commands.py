@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from boxoffice import log, ops
@@ -138,6 +139,21 @@ def test_a_build_of_nothing_says_what_comes_first(command: Command) -> None:
         ended = command("-m", "boxoffice", "build", layer)
         assert ended.code == 2
         assert f"`{first}` comes first" in ended.said
+
+
+def test_a_warehouse_older_than_a_source_is_built_all_the_same(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    warehouse = str(tmp_path / "data" / "warehouse.duckdb")
+    with duckdb.connect(warehouse) as connection:
+        connection.execute("create schema bronze_sheets")
+        connection.execute("create table bronze_sheets.venues (venue_id varchar, name varchar, city varchar)")
+        connection.execute("insert into bronze_sheets.venues values ('1', 'Hall', 'Ghent')")
+    ended = command("-m", "boxoffice", "build", "silver")
+    assert ended.code == 0, ended.said
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        assert connection.execute("select venue_key, city from silver.venues").fetchall() == [
+            ("sheets-1", "Ghent")
+        ]
 
 
 def test_a_warehouse_held_by_another_program_is_named(command: Command, tmp_path: Path) -> None:
