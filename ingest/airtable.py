@@ -516,12 +516,13 @@ class _Pull:
             BoxofficeError: nothing could be read.
         """
         self._tables = [_Table.of(each) for each in self._client.tables()]
-        resolved = _resolved(self._lines, self._path, self._tables, _former_names(self._settings))
+        with landing.warehouse(self._settings):
+            former, held = _former_names(self._settings), self._landing.listings()
+        resolved = _resolved(self._lines, self._path, self._tables, former)
         self._mappings = resolved.rows
         self._result.problems += resolved.problems
         self._result.notes += [f"{each.what} {each.remedy}" for each in resolved.renamed]
         mapped = {row["table_id"] for row in self._mappings}
-        held = self._landing.listings()
         # Where a budget ends too soon, the one that waited longest was first.
         long_ago = datetime(1970, 1, 1)  # noqa: DTZ001  bronze's times have no zone
         waiting = sorted(
@@ -703,14 +704,17 @@ class _Landing:
         reads: Sequence[_Read] = (),
     ) -> dict[str, int]:
         """Lands what differs from what is held. Returns, by table, how many records have vanished."""
-        resources = [self._mappings(mappings)]
-        if tables:
-            resources += [self._fields(tables), self._names(tables)]
-        records, vanished = self._records(reads)
+        # Held open, the warehouse is opened once for all that is looked up.
+        with landing.warehouse(self._settings):
+            resources = [self._mappings(mappings)]
+            if tables:
+                resources += [self._fields(tables), self._names(tables)]
+            records, vanished = self._records(reads)
         resources = [each for each in (*resources, records) if each is not None]
         if resources:
             landing.land(pipeline, self._settings, *resources)
-        listings = self._listings(reads, vanished)
+        with landing.warehouse(self._settings):
+            listings = self._listings(reads, vanished)
         if listings is not None:
             landing.land(pipeline, self._settings, listings)
         return vanished
