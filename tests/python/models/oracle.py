@@ -651,8 +651,11 @@ def _order_items(
         last = max((moment for moment, _ in processed), default=seen[-1].changed)
         refunds = []
         if not flagged[row["id"]]:
+            # A request that paid back more than the costs fell by tells no day: only the fall counts.
             refunds = [
-                (moment, major(amount, currency)) for moment, amount in processed if moment <= seen[0].changed
+                (moment, major(amount, currency))
+                for moment, amount in processed
+                if moment <= seen[0].changed and major(amount, currency) <= refunded
             ]
         refunds.append((last, max(refunded, Decimal(0)) - sum(amount for _, amount in refunds)))
         items.append(

@@ -16,7 +16,7 @@ from tests.python.models.test_models_are_described import doubled_keys
 from tests.python.models.warehouse import AS_OF, Warehouse
 
 # A seed that failed once stays. BOXOFFICE_SEEDS=100-120 tries others.
-SEEDS = [1, 2, 3, 4]
+SEEDS = [1, 2, 3, 4, 6]
 if wanted := os.environ.get("BOXOFFICE_SEEDS"):
     low, _, high = wanted.partition("-")
     SEEDS = list(range(int(low), int(high or low) + 1))
