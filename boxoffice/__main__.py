@@ -80,7 +80,7 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
     """
 
     def body(session: Session) -> None:
-        from boxoffice import identities
+        from boxoffice import identities, ops
         from ingest import forgetting
 
         mappings.check(session.settings)
@@ -95,14 +95,24 @@ def forget(emails: tuple[str, ...], as_json: bool) -> None:
             identities.forget(session.ops, session.settings.warehouse_path, emails)
             new = session.ops.forget(emails)
             rows = forgetting.redact(session.settings, session.ops.forgotten())
+            copies = ops.remove_copies(session.settings.ops_path)
             step.detail = f"{new} new of {len(emails)}, {rows:,} rows blanked"
-        session.facts["forgotten"] = {"asked": len(emails), "new": new, "rows_blanked": rows}
+        session.facts["forgotten"] = {
+            "asked": len(emails),
+            "new": new,
+            "rows_blanked": rows,
+            "copies_removed": copies,
+        }
         # What was built from bronze still names them, and so do the file's bytes; also after a kill.
         if _has(session.settings.warehouse_path, "silver"):
             build_and_publish(session, whole=True)
         with session.step("rewrite") as step:
             forgetting.rewrite(session.settings)
             step.detail = "no trace left in the file"
+        if copies:
+            session.notes.append(
+                f"{copies} older copies of {_short(session.settings.ops_path)} named people and were removed."
+            )
         session.next.append("The sources still hold them: ask for them to be removed there too.")
 
     sys.exit(conduct("forget", body, as_json=as_json))
@@ -205,9 +215,11 @@ def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bo
     """
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
+    from ingest.__main__ import ensure_tables
 
     settings = session.settings
     with session.step("build") as step:
+        ensure_tables(settings)
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)

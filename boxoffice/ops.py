@@ -6,6 +6,7 @@ boxoffice wrote. identities: one per record of a source that is a venue or tells
 identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
+import glob
 import hashlib
 import os
 import re
@@ -322,6 +323,16 @@ def opened_to_read(path: Path) -> Iterator[sqlite3.Connection]:
         if version < len(MIGRATIONS):
             raise ConfigurationError(f"{path} was written by an older boxoffice.", "The next run updates it.")
         yield connection
+
+
+def remove_copies(path: Path) -> int:
+    """Remove the copies of the ops file at `path` that migrations left: failed calls there name people.
+    Returns how many there were."""
+    copies = list(path.parent.glob(f"{glob.escape(path.name)}.v*.bak"))
+    for copy in copies:
+        for file in (copy, *(copy.with_name(f"{copy.name}-{log}") for log in ("wal", "shm", "journal"))):
+            file.unlink(missing_ok=True)
+    return len(copies)
 
 
 def _damaged(path: Path, error: sqlite3.Error) -> ConfigurationError:

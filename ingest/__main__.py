@@ -37,6 +37,13 @@ def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = Fal
                 _land_one(session, step, source, settings, full)
 
 
+def ensure_tables(settings: Settings) -> None:
+    """Make the bronze tables of every source that are not there yet: models read them all, and a warehouse
+    can be older than a source."""
+    for source in SOURCES:
+        importlib.import_module(f"ingest.{source}").ensure_tables(settings)
+
+
 def _land_one(session: Session, step: Step, source: str, settings: Any, full: bool) -> None:
     try:
         module = importlib.import_module(f"ingest.{source}")

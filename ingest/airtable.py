@@ -10,12 +10,14 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -234,8 +236,9 @@ def check(settings: Settings) -> Iterator[Finding]:
     client = Client(settings.airtable_api_url, settings.airtable_token, _base_id(settings), attempts=2)
     try:
         tables = [_Table.of(each) for each in client.tables()]
-        resolved = _resolved(lines, path, tables)
+        resolved = _resolved(lines, path, tables, _former_names(settings))
         yield from (findings.wrong(SOURCE, problem) for problem in resolved.problems)
+        yield from resolved.renamed
         ids = {row["table_id"] for row in resolved.rows}
         mapped = [table for table in tables if table.table_id in ids]
         for table in mapped[:1]:
@@ -385,26 +388,35 @@ def _zone(found: Mapping[str, Any]) -> str | None:
     return None
 
 
+_Former = tuple[list[tuple[str, str]], list[tuple[str, str]]]
+
+
+def _former_names(settings: Settings) -> _Former:
+    """Ids and names that tables, and that fields, have gone by; the latest first. None before a first run."""
+    query = f"select table_id, field_id, name from {landing.schema_of(SOURCE)}.names order by landed_at desc"
+    held: list[tuple[str, str, str]] = []
+    with landing.warehouse(settings) as connection, suppress(duckdb.CatalogException):
+        held = connection.execute(query).fetchall() if connection is not None else []
+    tables = [(table_id, name) for table_id, field_id, name in held if not field_id]
+    return tables, [(field_id, name) for _, field_id, name in held if field_id]
+
+
 @dataclass
 class _Resolved:
-    """rows: those of `mappings`. notes: names that are others by now."""
+    """rows: those of `mappings`. renamed: names that are others by now, and still found."""
 
     rows: list[dict[str, Any]]
     problems: list[BoxofficeError]
-    notes: list[str]
+    renamed: list[Finding]
 
 
 def _resolved(
     lines: Sequence[_Line],
     path: Path,
     tables: Sequence[_Table],
-    former: tuple[list[tuple[str, str]], list[tuple[str, str]]] = ([], []),
+    former: _Former,
 ) -> _Resolved:
-    """What the lines mean in this base; those that name what it has not become problems.
-
-    Args:
-        former: ids and names that tables, and that fields, have gone by; the latest first.
-    """
+    """What the lines mean in this base; those that name what it has not become problems."""
     found = _Resolved([], [], [])
     by_id = {table.table_id: table for table in tables}
     names = {table.table_id: table.name for table in tables}
@@ -431,10 +443,9 @@ def _resolved(
         taken[key] = line.number
         for word, now, same in ((line.table, table.name, table_id), (line.field, fields[field_id], field_id)):
             if word != same and word.casefold() != now.strip().casefold():
-                found.notes.append(
-                    f"{where}: {word!r} is called {now!r} in Airtable now, and is still read."
-                    f" Write {now!r}, or {same}, which never changes."
-                )
+                what = f"{where}: {word!r} is called {now!r} in Airtable now, and is still read."
+                remedy = f"Write {now!r}, or {same}, which never changes."
+                found.renamed.append(Finding(SOURCE, "look", what, remedy))
         (field,) = (each for each in table.fields if each["id"] == field_id)
         found.rows.append(
             {
@@ -505,12 +516,13 @@ class _Pull:
             BoxofficeError: nothing could be read.
         """
         self._tables = [_Table.of(each) for each in self._client.tables()]
-        resolved = _resolved(self._lines, self._path, self._tables, self._landing.former_names())
+        with landing.warehouse(self._settings):
+            former, held = _former_names(self._settings), self._landing.listings()
+        resolved = _resolved(self._lines, self._path, self._tables, former)
         self._mappings = resolved.rows
         self._result.problems += resolved.problems
-        self._result.notes += resolved.notes
+        self._result.notes += [f"{each.what} {each.remedy}" for each in resolved.renamed]
         mapped = {row["table_id"] for row in self._mappings}
-        held = self._landing.listings()
         # Where a budget ends too soon, the one that waited longest was first.
         long_ago = datetime(1970, 1, 1)  # noqa: DTZ001  bronze's times have no zone
         waiting = sorted(
@@ -683,13 +695,6 @@ class _Landing:
             if present.get(table_id, 0) >= (records or 0)
         }
 
-    def former_names(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Ids and names that tables, and that fields, have gone by; the latest first."""
-        query = f"select table_id, field_id, name from {self._schema}.names order by landed_at desc"
-        held = self._held(query)
-        tables = [(table_id, name) for table_id, field_id, name in held if not field_id]
-        return tables, [(field_id, name) for _, field_id, name in held if field_id]
-
     def land(
         self,
         pipeline: dlt.Pipeline,
@@ -699,14 +704,17 @@ class _Landing:
         reads: Sequence[_Read] = (),
     ) -> dict[str, int]:
         """Lands what differs from what is held. Returns, by table, how many records have vanished."""
-        resources = [self._mappings(mappings)]
-        if tables:
-            resources += [self._fields(tables), self._names(tables)]
-        records, vanished = self._records(reads)
+        # Held open, the warehouse is opened once for all that is looked up.
+        with landing.warehouse(self._settings):
+            resources = [self._mappings(mappings)]
+            if tables:
+                resources += [self._fields(tables), self._names(tables)]
+            records, vanished = self._records(reads)
         resources = [each for each in (*resources, records) if each is not None]
         if resources:
             landing.land(pipeline, self._settings, *resources)
-        listings = self._listings(reads, vanished)
+        with landing.warehouse(self._settings):
+            listings = self._listings(reads, vanished)
         if listings is not None:
             landing.land(pipeline, self._settings, listings)
         return vanished

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +22,7 @@ from tenacity import (
 )
 
 from boxoffice.errors import CallError, FailedCall
-from ingest.calls import Bearer, Call, failed, new_session, parsed
+from ingest.calls import Bearer, Call, failed, moment_of, new_session, parsed
 
 PAGE_SIZE = 100
 # Airtable takes 5 calls a second for a base, whoever makes them.
@@ -186,7 +185,7 @@ class Client:
                 problem = f"Airtable's answer for table {name} has no list of records."
                 raise self._failed(Unavailable(problem, "Run again later."))
             if not given:
-                asked_at = _date(headers.get("date"))
+                asked_at = moment_of(headers.get("date"))
             yield Page(records, attempt, asked_at)
             offset = body.get("offset")
             if not offset:
@@ -322,12 +321,3 @@ def _stated(body: dict[str, Any]) -> str:
     if isinstance(found, dict):
         found = found.get("type") or found.get("error")
     return found if isinstance(found, str) and _CONSTANT.fullmatch(found) else ""
-
-
-def _date(header: str | None) -> datetime | None:
-    """An HTTP date as UTC without zone; None for what is none."""
-    try:
-        moment = parsedate_to_datetime(header or "")
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        return None

@@ -3,7 +3,8 @@
 import json
 import traceback
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -47,6 +48,15 @@ def parsed(content: bytes) -> dict[str, Any] | None:
         except (ValueError, RecursionError):
             return None
     return body if isinstance(body, dict) else None
+
+
+def moment_of(header: str | None) -> datetime | None:
+    """An HTTP date as UTC without zone; None for what is none."""
+    try:
+        moment = parsedate_to_datetime(header or "")
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass

@@ -334,6 +334,7 @@ class _Outcome:
     unexpanded: set[str] = field(default_factory=set)  # its events that came without their ticket classes
     asked: set[str] = field(default_factory=set)  # events whose details are to be read,
     done: set[str] = field(default_factory=set)  # and those whose details were
+    asked_at: datetime | None = None  # Eventbrite's clock at its first answer
 
     @property
     def is_lean(self) -> bool:
@@ -555,6 +556,7 @@ class _Pull:
         try:
             done = attempt = 0
             for page in self._client.pages(path, name, expand=EXPANSIONS.get(name), **params):
+                outcome.asked_at = outcome.asked_at or page.asked_at
                 if page.attempt != attempt:
                     attempt = page.attempt
                     for stage in outcome.stages:
@@ -596,7 +598,11 @@ class _Pull:
                     self._vanished[table] = compared.judge(*self._judged(table, complete))
                 counted = compared.write()
                 new.update(counted)
-                seen[table] = compared.latest_change()
+                if table in VERSIONED:
+                    until = {
+                        each.organization_id: self._until(each) for each in complete if each.name == table
+                    }
+                    seen[table] = compared.latest_changes(until)
                 rejected = sum(stage.rejected for stage in stages)
                 results.append(TableResult(table, compared.came() + rejected, counted[table], rejected))
         if any(new.values()):
@@ -649,7 +655,7 @@ class _Pull:
         return "organization_id", whole, "event_id", unread
 
     def _reached(
-        self, complete: list[_Outcome], seen: Mapping[str, Mapping[str, datetime]]
+        self, complete: list[_Outcome], seen: Mapping[str, Mapping[str, datetime | None]]
     ) -> list[dict[str, Any]]:
         """The rows of `listings` that differ from those held."""
         rows: list[dict[str, Any]] = []
@@ -659,7 +665,8 @@ class _Pull:
             key = (outcome.organization_id, outcome.name)
             held = self._held.get(key)
             changes = [seen[outcome.name].get(outcome.organization_id), held.watermark if held else None]
-            watermark = max((each for each in changes if each is not None), default=None)
+            until = self._until(outcome)
+            watermark = max((each for each in changes if each is not None and each <= until), default=None)
             is_due = self._full or held is None or self._is_older(held.reconciled_at, RECONCILE_AFTER)
             if held is None or is_due or watermark != held.watermark:
                 reconciled = self._as_of if outcome.is_whole or held is None else held.reconciled_at
@@ -675,6 +682,10 @@ class _Pull:
                 if event_id not in unread
             ]
         return rows
+
+    def _until(self, outcome: _Outcome) -> datetime:
+        """What changed later than this cannot have been listed, whatever `changed` says."""
+        return outcome.asked_at or self._as_of
 
     def _listing(
         self, key: tuple[str, str], watermark: datetime | None, reconciled_at: datetime | None
@@ -854,14 +865,13 @@ class _Compared:
         """How many came, each counted once however often it came."""
         return int(self._connection.execute("select count(*) from latest").fetchall()[0][0])
 
-    def latest_change(self) -> dict[str, datetime]:
-        """The latest `changed` that came, by organization."""
-        if not self._has_changed:
-            return {}
-        rows = self._connection.execute(
-            "select organization_id, max(changed) from stage where changed is not null group by 1"
-        )
-        return dict(rows.fetchall())
+    def latest_changes(self, until: Mapping[str, datetime]) -> dict[str, datetime | None]:
+        """By organization, the latest `changed` that came and is not later than `until`."""
+        query = "select max(changed) from stage where organization_id = ? and changed <= ?"
+        return {
+            organization_id: self._connection.execute(query, [organization_id, moment]).fetchall()[0][0]
+            for organization_id, moment in until.items()
+        }
 
     def _copy(self, table: str, query: str) -> int:
         path = str(self._folder / f"{table}.parquet").replace("'", "''")

@@ -17,7 +17,7 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
 from boxoffice.errors import CallError, FailedCall
-from ingest.calls import Bearer, Call, failed, new_session, parsed
+from ingest.calls import Bearer, Call, failed, moment_of, new_session, parsed
 
 # Events and discounts document `page_size`; everything else pages by 50 without being asked.
 PAGE_SIZE = 50
@@ -81,6 +81,7 @@ class Page:
     total: int | None  # what Eventbrite says the listing holds
     is_expanded: bool  # False when the expansion failed and the page was read without it
     attempt: int = 0  # counts how often the listing was begun again
+    asked_at: datetime | None = None  # Eventbrite's clock at the first page of this reading, UTC without zone
 
 
 class Budget:
@@ -285,6 +286,7 @@ class Client:
         given: set[str] = set()
         wants_expansion = expand is not None
         rows = 0
+        asked_at: datetime | None = None
         while True:
             asked = {**params, **({"continuation": continuation} if continuation else {})}
             try:
@@ -298,7 +300,9 @@ class Client:
             total = pagination.get("object_count")
             total = total if isinstance(total, int) else None
             rows += len(items)
-            yield Page(items, total, not wants_expansion or expand is not None, attempt)
+            if not given:
+                asked_at = moment_of(self._local.last.response.headers.get("date"))
+            yield Page(items, total, not wants_expansion or expand is not None, attempt, asked_at)
 
             continuation, has_more = pagination.get("continuation"), pagination.get("has_more_items")
             if has_more is False:

@@ -205,6 +205,11 @@ class _Warehouse(dlt.destinations.duckdb):
     def client_class(self) -> type[DuckDbClient]:
         return _WarehouseClient
 
+    def capabilities(self, config: Any = None, naming: Any = None) -> Any:
+        # Asked without a configuration dlt resolves one, dozens of times a load; DuckDB's can do the same
+        # whatever it says.
+        return super().capabilities(self.spec() if config is None else config, naming)
+
 
 def finish_pending(pipeline: dlt.Pipeline, settings: Settings) -> bool:
     """Finish what an earlier, killed run began, before anything new is read. True if there was something.

@@ -14,7 +14,8 @@
 {% macro postgres__json_array_rows(column) -%}
     cast(
         jsonb_array_elements(
-            case jsonb_typeof(cast({{ column }} as jsonb))
+            case
+                case when pg_input_is_valid({{ column }}, 'jsonb') then jsonb_typeof(cast({{ column }} as jsonb)) end
                 when 'array' then cast({{ column }} as jsonb)
                 when 'object' then jsonb_build_array(cast({{ column }} as jsonb))
             end

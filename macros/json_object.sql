@@ -5,6 +5,12 @@
     case when json_valid({{ text }}) and substr({{ text }}, 1, 1) = '{{ "{" }}' then {{ text }} end
 {%- endmacro %}
 
+{% macro postgres__json_object(text) -%}
+    case
+        when pg_input_is_valid({{ text }}, 'jsonb') and substr({{ text }}, 1, 1) = '{{ "{" }}' then {{ text }}
+    end
+{%- endmacro %}
+
 {% macro default__json_object(text) -%}
     case when substr({{ text }}, 1, 1) = '{{ "{" }}' then {{ text }} end
 {%- endmacro %}

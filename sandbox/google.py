@@ -14,7 +14,7 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -94,6 +94,14 @@ def _json(body: Any, status: int = 200) -> Response:
 
 def _page(status: int) -> Response:
     return HTMLResponse(f"<!DOCTYPE html><html><body><p>{PAGES[status]}</p></body></html>", status)
+
+
+@cache
+def _loaded(pem: str) -> rsa.RSAPrivateKey:
+    # Its numbers are checked at every loading, which costs as much as the rest of many calls.
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
 
 
 def sample_tabs() -> list[Json]:
@@ -376,9 +384,7 @@ class Google:
                 serialization.NoEncryption(),
             ).decode()
             self.store.remember("google_key", pem)
-        key = serialization.load_pem_private_key(pem.encode(), None)
-        assert isinstance(key, rsa.RSAPrivateKey)
-        return key
+        return _loaded(pem)
 
     async def token(self, request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode("latin-1")))

@@ -3,14 +3,16 @@
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from boxoffice import log
+from boxoffice import log, ops
 from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, explained
 from boxoffice.session import Session, conduct
@@ -139,6 +141,21 @@ def test_a_build_of_nothing_says_what_comes_first(command: Command) -> None:
         assert f"`{first}` comes first" in ended.said
 
 
+def test_a_warehouse_older_than_a_source_is_built_all_the_same(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    warehouse = str(tmp_path / "data" / "warehouse.duckdb")
+    with duckdb.connect(warehouse) as connection:
+        connection.execute("create schema bronze_sheets")
+        connection.execute("create table bronze_sheets.venues (venue_id varchar, name varchar, city varchar)")
+        connection.execute("insert into bronze_sheets.venues values ('1', 'Hall', 'Ghent')")
+    ended = command("-m", "boxoffice", "build", "silver")
+    assert ended.code == 0, ended.said
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        assert connection.execute("select venue_key, city from silver.venues").fetchall() == [
+            ("sheets-1", "Ghent")
+        ]
+
+
 def test_a_warehouse_held_by_another_program_is_named(command: Command, tmp_path: Path) -> None:
     assert command(*FRAME).code == 0
     path = tmp_path / "data" / "warehouse.duckdb"
@@ -211,6 +228,31 @@ def test_a_newer_ops_file_is_refused(command: Command, tmp_path: Path) -> None:
     ended = command(*FRAME)
     assert ended.code == 2
     assert "newer boxoffice" in ended.said
+
+
+def test_forget_leaves_nobody_in_the_copies_of_the_ops_file(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with sqlite3.connect(folder / "ops.sqlite") as connection:
+        connection.executescript(
+            f"{ops.MIGRATIONS[0]} pragma user_version = 1; insert into salt values ('{'0' * 32}');"
+            " insert into api_errors (failed_at, system, rule_id, response)"
+            " values ('2026-03-01 12:00:00', 'eventbrite', 'Unavailable', 'Ann Chovy, ann@example.org');"
+        )
+    connection.close()
+    assert command(*FRAME).code == 0
+    (copy,) = folder.glob("ops.sqlite.v*.bak")
+    copy.with_name("ops.sqlite.v0.bak").write_bytes(copy.read_bytes())
+    with sqlite3.connect(copy) as connection:  # somebody looked into it, and left its log
+        connection.execute("pragma journal_mode = wal")
+        ended = command("-m", "boxoffice", "forget", "ann@example.org", "--json")
+    connection.close()
+    assert ended.code == 0, ended.said
+    assert ended.document["forgotten"]["copies_removed"] == 2
+    assert "2 older copies of" in ended.document["notes"][0]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert [path.name for path in files if b"chovy" in path.read_bytes().lower()] == []
+    assert [path.name for path in files if ".bak" in path.name] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

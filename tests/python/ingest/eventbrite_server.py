@@ -5,6 +5,8 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import uvicorn
@@ -108,6 +110,7 @@ class Eventbrite:
 
     faults: asked first, in turn; the first answer given is sent.
     used, limit, reset_seconds: what `x-rate-limit` says; every call adds one to `used`.
+    now: the server's clock, which answers tell if `is_dated`.
     """
 
     def __init__(self) -> None:
@@ -127,6 +130,7 @@ class Eventbrite:
         self.last_page_continuation: Any = ...
         self.expands = True
         self.used, self.limit, self.reset_seconds = 0, 2000, 3575
+        self.now, self.is_dated = datetime(2027, 3, 1, 6, tzinfo=UTC), True
         self.lock = threading.Lock()
 
     def listed(self, kind: str) -> list[dict[str, str]]:
@@ -143,6 +147,8 @@ class Eventbrite:
             response = next((given for fault in self.faults if (given := fault(request)) is not None), None)
             response = response or self._answer(path, query)
             self.afterwards(path)
+            if self.is_dated:
+                response.headers["date"] = format_datetime(self.now, usegmt=True)
             response.headers.setdefault(
                 "x-rate-limit", f"token:{TOKEN} {self.used}/{self.limit} reset={self.reset_seconds}s"
             )
@@ -213,7 +219,9 @@ def serving(eventbrite: Eventbrite) -> Iterator[str]:
         if scope["type"] == "http":
             await eventbrite.answer(Request(scope, receive))(scope, receive, send)
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="critical", lifespan="off", date_header=False)
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

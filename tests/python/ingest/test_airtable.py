@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,18 +64,18 @@ class World:
         )
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+@contextmanager
+def world_in(folder: Path) -> Iterator[World]:
     base, time = Airtable(), Time()
     base.clock = time
     with serving(base) as url:
         settings = Settings(
             as_of=START,
-            warehouse_path=tmp_path / "boxoffice.duckdb",
-            ops_path=tmp_path / "ops.sqlite",
-            marts_path=tmp_path / "marts.duckdb",
-            sheets_dir=tmp_path,
-            mappings_dir=tmp_path,
+            warehouse_path=folder / "boxoffice.duckdb",
+            ops_path=folder / "ops.sqlite",
+            marts_path=folder / "marts.duckdb",
+            sheets_dir=folder,
+            mappings_dir=folder,
             eventbrite_token=None,
             airtable_token=TOKEN,
             airtable_base_id=BASE,
@@ -83,6 +84,28 @@ def world(tmp_path: Path) -> Iterator[World]:
         made = World(base, settings, time)
         made.map(MAPPING)
         yield made
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with world_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def first_pull(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what a run makes of the base as it is at START."""
+    folder = tmp_path_factory.mktemp("first")
+    with world_in(folder) as made:
+        assert made.pull().status == "ok"
+    return folder
+
+
+@pytest.fixture
+def loaded(world: World, first_pull: Path, tmp_path: Path) -> World:
+    """The base was read at START."""
+    shutil.copytree(first_pull, tmp_path, dirs_exist_ok=True)
+    return world
 
 
 def said(result: SourceResult) -> str:
@@ -106,8 +129,8 @@ def test_only_mapped_tables_are_read_and_cells_are_kept_by_field_id(world: World
     assert result.requests == len(world.base.requests) == 2
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_later_run_asks_for_what_changed_with_ten_minutes_of_overlap(world: World) -> None:
-    world.pull()
     world.base.now += days(0.5)
     world.base.put(CAMPAIGNS, "rec2", fldSpend=99)
     world.base.put(CAMPAIGNS, "rec4", fldSpend=4)
@@ -129,8 +152,8 @@ def test_nothing_new_is_one_call_a_table_and_changes_nothing(world: World) -> No
     assert world.settings.warehouse_path.read_bytes() == before
 
 
+@pytest.mark.usefixtures("loaded")
 def test_once_a_day_a_whole_reading_finds_what_no_edit_tells(world: World) -> None:
-    world.pull()
     world.base.now += days(0.9)
     del world.base.records[CAMPAIGNS]["rec1"]
     world.base.records[CAMPAIGNS]["rec2"]["fldDouble"] = 42  # a formula: no edit
@@ -150,15 +173,15 @@ def test_once_a_day_a_whole_reading_finds_what_no_edit_tells(world: World) -> No
     assert set(world.held()) == {"rec1", "rec2", "rec3", "rec9"}
 
 
+@pytest.mark.usefixtures("loaded")
 def test_full_reads_everything(world: World) -> None:
-    world.pull()
     del world.base.records[CAMPAIGNS]["rec1"]
     world.pull(full=True)
     assert set(world.held()) == {"rec2", "rec3"}
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_renamed_field_is_still_read_and_its_table_anew(world: World) -> None:
-    world.pull()
     world.base.tables[0]["name"] = "Advertising"
     world.base.tables[0]["fields"][1]["name"] = "Cost"
     world.base.now += days(0.1)
@@ -179,9 +202,9 @@ def test_a_renamed_field_is_still_read_and_its_table_anew(world: World) -> None:
     ]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_watermark_without_its_rows_is_void(world: World) -> None:
     world.base.edited["rec1"] = START - days(1)
-    world.pull()
     with duckdb.connect(str(world.settings.warehouse_path)) as connection:
         connection.execute("delete from bronze_airtable.records where id = 'rec1'")
     world.base.now += days(0.1)
@@ -229,6 +252,7 @@ def test_people_who_asked_to_be_forgotten_never_land(world: World) -> None:
 # --- the mapping ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_wrong_line_is_named_and_the_others_still_load(world: World) -> None:
     wrong = {
         "Campains,campaign,Spent,spend": "names table 'Campains': the base has none.",
@@ -244,11 +268,11 @@ def test_a_wrong_line_is_named_and_the_others_still_load(world: World) -> None:
     for number, problem in enumerate(wrong.values(), 4):
         assert f"Line {number} of {world.settings.mappings_dir / source.FILE} {problem}" in said(result)
     assert len(result.problems) == len(wrong)
-    assert len(world.held()) == 3
+    assert [table.read for table in result.tables] == [3]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_nothing_mapped_is_skipped_and_says_how(world: World) -> None:
-    world.pull()
     (world.settings.mappings_dir / source.FILE).unlink()
     for _ in range(2):
         result = world.pull()
@@ -258,10 +282,14 @@ def test_nothing_mapped_is_skipped_and_says_how(world: World) -> None:
         world.map(HEADER)
 
 
+@pytest.mark.usefixtures("loaded")
 def test_a_mapping_saved_by_a_spreadsheet_is_read(world: World) -> None:
     world.map("\ufeffTable;Role;Field;Column\r\nCampaigns;Campaign;Spent;Spend\r\n;;;\r\n")
-    assert world.pull().status == "ok"
-    assert len(world.held()) == 3
+    result = world.pull()
+    assert (result.status, [table.read for table in result.tables]) == ("ok", [3])
+    assert world.ask("select column_name, field_id from bronze_airtable.mappings") == [
+        ("spend_amount", "fldSpend")
+    ]
 
 
 def test_without_a_token_the_tables_exist_all_the_same(world: World) -> None:
@@ -293,6 +321,23 @@ def test_doctor_holds_the_mapping_against_the_base_and_lands_nothing(world: Worl
 # --- politeness and trouble ----------------------------------------------------------------------------
 
 
+def test_doctor_lets_a_renamed_field_pass_that_a_run_still_reads(world: World) -> None:
+    world.map(HEADER + "Campaigns,campaign,Spent,spend\nCampaigns,campaign,Never,event_id\n")
+    world.base.tables[0]["fields"][1]["name"] = "Cost"
+    unseen = list(source.check(world.settings))
+    assert [finding.state for finding in unseen] == ["wrong", "wrong", "ok"], "nothing has landed yet"
+
+    world.base.tables[0]["fields"][1]["name"] = "Spent"
+    world.pull()
+    world.base.tables[0]["fields"][1]["name"] = "Cost"
+    wrong, look, ok = source.check(world.settings)
+    assert (wrong.state, look.state, ok.state) == ("wrong", "look", "ok")
+    assert "'Never'" in wrong.what
+    path = world.settings.mappings_dir / source.FILE
+    assert look.what == f"Line 2 of {path}: 'Spent' is called 'Cost' in Airtable now, and is still read."
+    assert look.remedy == "Write 'Cost', or fldSpend, which never changes."
+
+
 def many(world: World, count: int) -> None:
     for number in range(count):
         world.base.put(CAMPAIGNS, f"rec{number}", fldSpend=number)
@@ -306,13 +351,14 @@ def test_no_second_holds_more_than_five_calls(world: World) -> None:
     assert arrivals[-1] - arrivals[0] == pytest.approx(25 / 4.5, rel=0.01)
 
 
+@pytest.mark.usefixtures("loaded")
 def test_after_a_429_it_waits_thirty_seconds(world: World) -> None:
     odd = JSONResponse({"errors": [{"error": "RATE_LIMIT_REACHED", "message": "Rate limit exceeded."}]}, 429)
     longer = error(429, "RATE_LIMIT_REACHED", **{"retry-after": "45"})
     world.base.faults = [on(CAMPAIGNS, odd, longer)]
-    assert world.pull().status == "ok"
+    result = world.pull()
+    assert (result.status, [table.read for table in result.tables]) == ("ok", [3])
     assert [seconds for seconds in world.time.sleeps if seconds > 2] == [30, 45]
-    assert len(world.held()) == 3
 
 
 def test_the_months_calls_used_up_are_told_and_not_retried(world: World) -> None:
@@ -337,6 +383,7 @@ def test_the_budget_stops_the_reading_and_names_what_is_unread(world: World) -> 
     assert len(world.held(ROOMS)) == 1
 
 
+@pytest.mark.usefixtures("loaded")
 def test_passing_trouble_is_retried(world: World) -> None:
     html = PlainTextResponse("<html>Bad gateway</html>", 502)
     world.base.faults = [
@@ -345,11 +392,11 @@ def test_passing_trouble_is_retried(world: World) -> None:
     ]
     result = world.pull()
     assert (result.status, result.failures, result.requests) == ("ok", [], 6)
-    assert len(world.held()) == 3
+    assert [table.read for table in result.tables] == [3]
 
 
+@pytest.mark.usefixtures("loaded")
 def test_lasting_trouble_ends_with_a_sentence_and_keeps_what_was_loaded(world: World) -> None:
-    world.pull()
     world.base.faults = [on(CAMPAIGNS, *[error(500, "SERVER_ERROR")] * 6)]
     result = world.pull(full=True)
     assert result.status == "failed"
@@ -432,11 +479,11 @@ class Killed(BaseException):
     """As good as kill -9 for what is on disk."""
 
 
+@pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize("moment", ["before any load", "after the rows"])
 def test_a_killed_run_is_made_good_by_the_next(
     world: World, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    world.pull()
     world.base.now += days(0.5)
     world.base.put(CAMPAIGNS, "rec2", fldSpend=99)
     real: Callable[..., None] = source.landing.land
@@ -458,19 +505,32 @@ def test_a_killed_run_is_made_good_by_the_next(
     assert world.held() == {"rec1": 10.5, "rec2": 99, "rec3": 3}
 
 
+@pytest.fixture(scope="module")
+def second_pull(first_pull: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the next run makes of one edit."""
+    folder = tmp_path_factory.mktemp("second")
+    shutil.copytree(first_pull, folder, dirs_exist_ok=True)
+    with world_in(folder) as made:
+        made.base.now += days(0.5)
+        made.base.put(CAMPAIGNS, "rec2", fldSpend=99)
+        assert made.pull().status == "ok"
+    return folder
+
+
 @pytest.mark.parametrize("gone", [("warehouse",), ("dlt",), ("warehouse", "dlt"), ("today",)])
-def test_whatever_was_lost_bronze_is_as_if_read_afresh(world: World, gone: tuple[str, ...]) -> None:
-    world.pull()
-    yesterday = world.settings.warehouse_path.read_bytes()
+def test_whatever_was_lost_bronze_is_as_if_read_afresh(
+    world: World, first_pull: Path, second_pull: Path, tmp_path: Path, gone: tuple[str, ...]
+) -> None:
+    shutil.copytree(second_pull, tmp_path, dirs_exist_ok=True)
     world.base.now += days(0.5)
     world.base.put(CAMPAIGNS, "rec2", fldSpend=99)
-    world.pull()
+    warehouse = world.settings.warehouse_path
     if "warehouse" in gone:
-        world.settings.warehouse_path.unlink()
+        warehouse.unlink()
     if "dlt" in gone:
         shutil.rmtree(world.settings.dlt_dir)
     if "today" in gone:
-        world.settings.warehouse_path.write_bytes(yesterday)
+        shutil.copy(first_pull / warehouse.name, warehouse)
     world.base.put(CAMPAIGNS, "rec3", fldSpend=3)
     world.pull()
     assert world.held() == {"rec1": 10.5, "rec2": 99, "rec3": 3}

@@ -329,6 +329,52 @@ class Bronze:
             }
         )
 
+    # Airtable: a table is what its mapped columns say of it; a record's cells are by those columns.
+
+    def base(self, table_id: str, role: str, columns: Mapping[str, str | None]) -> None:
+        """Maps a table; `columns` gives the zone of each column's field."""
+        lines = self.tables["bronze_airtable.mappings"]
+        for column, zone in columns.items():
+            lines.append(
+                {
+                    "line": len(lines) + 2,
+                    "table_id": table_id,
+                    "role": role,
+                    "column_name": column,
+                    "field_id": f"fld_{column}",
+                    "type": "singleLineText",
+                    "timezone": zone,
+                }
+            )
+
+    def record(self, table_id: str, id: str, *, missing_since: str | None = None, **cells: Any) -> None:
+        """A cell that is None is empty, so it is not in the payload."""
+        fields = {f"fld_{column}": value for column, value in cells.items() if value is not None}
+        payload = {"id": id, "createdTime": LANDED, "fields": fields}
+        self.tables["bronze_airtable.records"].append(
+            {
+                "table_id": table_id,
+                "id": id,
+                "created_at": instant(LANDED),
+                "payload": json.dumps(payload, ensure_ascii=False),
+                "payload_hash": id,
+                "missing_since": instant(missing_since),
+                "landed_at": instant(LANDED),
+            }
+        )
+
+    def wrote(self, table_id: str, id: str, key: str) -> None:
+        """The record is one that boxoffice made, of the row with that key."""
+        self.tables["ops.airtable_keys"].append(
+            {
+                "base_id": "app",
+                "table_id": table_id,
+                "key": key,
+                "record_id": id,
+                "written_at": instant(LANDED),
+            }
+        )
+
     def write(self, path: Path) -> None:
         """Make every bronze table in a DuckDB file, with the rows of this world."""
         for sheet in SHEETS:

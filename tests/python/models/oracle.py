@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from csv import DictReader
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -120,6 +120,29 @@ class Silver:
     people: dict[str, list["Member"]]
 
 
+@dataclass
+class Record:
+    """A record of Airtable in one role: by our column the text of its cell, and the zone of the field."""
+
+    cells: dict[str, tuple[str | None, str]]
+
+    def text(self, column: str) -> str | None:
+        return self.cells[column][0] if column in self.cells else None
+
+    def moment(self, column: str) -> datetime | None:
+        """UTC, of a date and time; a date alone is no moment."""
+        text = self.text(column)
+        return as_moment(text) if text and text.endswith("Z") else None
+
+    def day(self, column: str, zone: str | None = None) -> date | None:
+        """Of a date as written; of a date and time in that zone, else the field's."""
+        moment = self.moment(column)
+        if moment is None:
+            text = self.text(column)
+            return None if text and text.endswith("Z") else _day(as_moment(text))
+        return _local_day(moment, zone or self.cells[column][1])
+
+
 def gold(tables: Tables, as_of: str, links: Links = ()) -> dict[str, dict[Any, Row]]:
     """event_sales by event_key, event_money by (event_key, currency), daily_metrics by (date, currency),
     campaign_roi by (event_key, channel), sales_pace by (event_key, days_before_event), dim_customer by
@@ -154,9 +177,10 @@ def conform(tables: Tables, as_of: datetime, links: Links = ()) -> Silver:
         else:
             named[id] = SheetEvent(event.key, event.currency)
     events |= {event.key: event for id, event in of_sheet.items() if named[id].key == event.key}
+    meant = _meanings(tables, as_of, capacities, events, named)
     online, beyond = _eventbrite_tickets(tables, events)
     offline, unknown_refunds = _sheet_tickets(tables, named)
-    campaigns = _campaigns(tables, events, named)
+    campaigns = _campaigns(tables, meant)
     tickets = [*online, *offline]
     scanned = _scanned(tables)
     for ticket in tickets:
@@ -175,7 +199,7 @@ def conform(tables: Tables, as_of: datetime, links: Links = ()) -> Silver:
         if row["event_id"] not in named
         and f"sheets-{row['ticket_id']}" not in {ticket.key for ticket in offline}
     }
-    for source in ("eventbrite", "sheets"):
+    for source in ("eventbrite", "sheets", "airtable"):
         key = f"{source}-unknown"
         if key in used:
             events[key] = Event(
@@ -209,8 +233,100 @@ def person_groups(people: Mapping[Member, str | None]) -> list[set[Member]]:
     return list(groups.values())
 
 
-def _venue_capacities(tables: Tables) -> dict[Member, int | None]:
-    """Of each venue what the first (source, id) that knows says of the place."""
+def records(tables: Tables, role: str) -> dict[str, Record]:
+    """By record id, those of the tables mapped in that role. What is gone or boxoffice wrote is no source."""
+    written = {(row["table_id"], row["record_id"]) for row in tables["ops.airtable_keys"]}
+    found = {}
+    for row in tables["bronze_airtable.records"]:
+        mapped = [
+            line
+            for line in tables["bronze_airtable.mappings"]
+            if (line["table_id"], line["role"]) == (row["table_id"], role)
+        ]
+        if not mapped or row["missing_since"] or (row["table_id"], row["id"]) in written:
+            continue
+        # A number is read as it stands there.
+        cells = json.loads(row["payload"], parse_int=str, parse_float=str)["fields"]
+        found[row["id"]] = Record(
+            {
+                line["column_name"]: (
+                    _present(_cell(cells.get(line["field_id"]))),
+                    line["timezone"] if line["timezone"] in KNOWN_ZONES else "UTC",
+                )
+                for line in mapped
+            }
+        )
+    return found
+
+
+def _cell(value: Any) -> str | None:
+    """Links and choices joined, a person's name; an error of a formula and a file have no text."""
+    if isinstance(value, list):
+        return None if any(isinstance(each, dict) for each in value) else ", ".join(value)
+    if isinstance(value, dict):
+        return value.get("name")
+    return value
+
+
+def _meanings(
+    tables: Tables,
+    as_of: datetime,
+    capacities: Mapping[Member | str, int | None],
+    events: dict[str, Event],
+    named: Mapping[str, SheetEvent],
+) -> Callable[[str | None], str | None]:
+    """Adds Airtable's own events to `events`. Returns what finds the key of the event that an id means: of a
+    sheet, else of Eventbrite, else a record of Airtable, else the id that people gave one there."""
+    written = {row["record_id"]: row["key"] for row in tables["ops.airtable_keys"]}
+    known = {id: event.key for id, event in named.items()}
+    known = {key.removeprefix("eventbrite-"): key for key in events if key.startswith("eventbrite-")} | known
+    of_record = {}
+    shows = records(tables, "event")
+    for id, show in shows.items():
+        # One that has the id of an event of a sheet or of Eventbrite is that event.
+        of_record[id] = known.get(show.text("event_id") or "", f"airtable-{id}")
+    for id, show in shows.items():
+        if of_record[id] == f"airtable-{id}":
+            venue = show.text("venue_id") or ""
+            places = [("airtable", venue), written.get(venue, ""), ("sheets", venue), ("eventbrite", venue)]
+            of_venue = next((capacities[place] for place in places if place in capacities), None)
+            capacity, capacity_source = _capacity(_whole(show.text("stated_capacity")), None, of_venue)
+            zone = show.text("timezone") if show.text("timezone") in KNOWN_ZONES else None
+            starts, ends = show.moment("starts_at"), show.moment("ends_at")
+            day = show.day("event_date", zone)
+            if day is None and starts:
+                day = _local_day(starts, zone or show.cells["starts_at"][1])
+            status = _lower(show.text("status"))
+            events[f"airtable-{id}"] = Event(
+                key=f"airtable-{id}",
+                source="airtable",
+                name=show.text("event_name"),
+                status=status,
+                day=day,
+                zone=zone or "UTC",
+                currency=_upper(show.text("currency")),
+                capacity=capacity,
+                capacity_source=capacity_source,
+                has_ended=ends < as_of if ends else day is not None and day < as_of.date(),
+                is_cancelled=status in CANCELLED,
+            )
+
+    def meant(id: str | None) -> str | None:
+        if id is None:
+            return None
+        if key := known.get(id) or of_record.get(id):
+            return key
+        if written.get(id) in events:
+            return written[id]
+        return min(
+            (of_record[key] for key, show in shows.items() if show.text("event_id") == id), default=None
+        )
+
+    return meant
+
+
+def _venue_capacities(tables: Tables) -> dict[Member | str, int | None]:
+    """Of each venue, and by its key, what the first (source, id) that knows says of the place."""
     listed: dict[Member, Row] = {
         ("eventbrite", row["id"]): json.loads(row["payload"]) for row in tables["bronze_eventbrite.venues"]
     }
@@ -222,12 +338,15 @@ def _venue_capacities(tables: Tables) -> dict[Member, int | None]:
         member = ("sheets", row["venue_id"])
         named[member] = (row["name"], row["city"])
         listed[member] = {"capacity": _whole(row["capacity"])}
-    capacities = {}
+    for id, venue in records(tables, "venue").items():
+        named["airtable", id] = (venue.text("venue_name"), venue.text("city"))
+        listed["airtable", id] = {"capacity": _whole(venue.text("capacity"))}
+    capacities: dict[Member | str, int | None] = {}
     for group in venue_groups(named):
         known = [
             listed[member]["capacity"] for member in sorted(group) if (listed[member]["capacity"] or 0) > 0
         ]
-        capacities.update(dict.fromkeys(group, known[0] if known else None))
+        capacities.update(dict.fromkeys((*group, "-".join(min(group))), known[0] if known else None))
     return capacities
 
 
@@ -245,7 +364,7 @@ def _people(tables: Tables) -> dict[str, list[Member]]:
 
 
 def _eventbrite_events(
-    tables: Tables, as_of: datetime, capacities: Mapping[Member, int | None]
+    tables: Tables, as_of: datetime, capacities: Mapping[Member | str, int | None]
 ) -> dict[str, Event]:
     classes = defaultdict(list)
     for row in tables["bronze_eventbrite.ticket_classes"]:
@@ -300,7 +419,7 @@ def _category(ticket_class: Row) -> str:
 
 
 def _sheet_events(
-    tables: Tables, as_of: datetime, capacities: Mapping[Member, int | None]
+    tables: Tables, as_of: datetime, capacities: Mapping[Member | str, int | None]
 ) -> dict[str, Event]:
     """By the sheet's own id."""
     artists = {row["artist_id"]: row for row in kept(tables, "artists", "artist_id")}
@@ -532,8 +651,11 @@ def _order_items(
         last = max((moment for moment, _ in processed), default=seen[-1].changed)
         refunds = []
         if not flagged[row["id"]]:
+            # A request that paid back more than the costs fell by tells no day: only the fall counts.
             refunds = [
-                (moment, major(amount, currency)) for moment, amount in processed if moment <= seen[0].changed
+                (moment, major(amount, currency))
+                for moment, amount in processed
+                if moment <= seen[0].changed and major(amount, currency) <= refunded
             ]
         refunds.append((last, max(refunded, Decimal(0)) - sum(amount for _, amount in refunds)))
         items.append(
@@ -589,15 +711,24 @@ def _sheet_tickets(tables: Tables, named: Mapping[str, SheetEvent]) -> tuple[lis
     return list(tickets.values()), extras
 
 
-def _campaigns(tables: Tables, events: Mapping[str, Event], named: Mapping[str, SheetEvent]) -> list[Row]:
+def _campaigns(tables: Tables, meant: Callable[[str | None], str | None]) -> list[Row]:
     campaigns = []
-    for row in kept(tables, "campaigns", "campaign_id"):
-        key = f"eventbrite-{row['event_id']}" if f"eventbrite-{row['event_id']}" in events else None
-        if row["event_id"] in named:
-            key = named[row["event_id"]].key
+    for record in records(tables, "campaign").values():
         campaigns.append(
             {
-                "event": key or "sheets-unknown",
+                "event": meant(record.text("event_id")) or "airtable-unknown",
+                "channel": fold(record.text("channel")) or "unknown",
+                "spend": _number(record.text("spend_amount")),
+                "impressions": _whole(record.text("impressions")),
+                "clicks": _whole(record.text("clicks")),
+                "start": record.day("start_date"),
+                "end": record.day("end_date"),
+            }
+        )
+    for row in kept(tables, "campaigns", "campaign_id"):
+        campaigns.append(
+            {
+                "event": meant(row["event_id"]) or "sheets-unknown",
                 "channel": fold(row["channel"]) or "unknown",
                 "spend": _number(row["spend"]),
                 "impressions": _whole(row["impressions"]),

@@ -1,6 +1,8 @@
 """A cell means the same on every engine, whatever people typed."""
 
+import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.python.examples import examples
+from tests.python.models.bronze import Row
 from tests.python.models.warehouse import FILE
 
 MACROS = ("present", "folded", "try_number", "try_integer", "try_date", "try_timestamp")
@@ -33,6 +36,10 @@ NAMES = [
     "E-Mail", "  é É ", "ÅNGSTRÖM", "Straße", "ΣΊΣΥΦΟΣ", "日本 2026!", "a_b", "--", "İstanbul", "x\u00a0y",
     "²½", "e\u0301", "\U0001f3b8 rock", "ǅ", "\ttab\n",
 ]  # fmt: skip
+JSON = [
+    "", " ", "none", "{", "[", "{none}", "[1, 2", '{"a": 1', '{"a": 1} and more', '[1] [2]', "{'a': 1}",
+    '{"a": [1]}', "{}", "[]", '[{"a": 1}, "b", null]', "null", "true", "7", '"{}"',
+]  # fmt: skip
 TYPED = st.lists(
     st.text(alphabet="0123456789-:+.,/ TZe$€", max_size=22)
     # Letters people name channels with; engines know different parts of Unicode's far end.
@@ -42,10 +49,12 @@ TYPED = st.lists(
 )
 
 
+Asked = Callable[[str, list[str]], dict[str, list[Row]]]
+
+
 @pytest.fixture(scope="module")
-def meanings(dbt, postgres, tmp_path_factory) -> Callable[[str, list[str]], dict[str, dict[str, Any]]]:
-    """For a macro and texts: engine to text to what the macro makes of it."""
-    compiled = {}
+def asked(dbt, postgres, tmp_path_factory) -> Asked:
+    """For a query, with macros, of table `cells` whose column `text` holds the texts: engine to its rows."""
     environments = {
         "duckdb": {"BOXOFFICE_WAREHOUSE": str(tmp_path_factory.mktemp("cells") / FILE)},
         "postgres": {
@@ -54,34 +63,42 @@ def meanings(dbt, postgres, tmp_path_factory) -> Callable[[str, list[str]], dict
             "POSTGRES_DATABASE": "postgres",
         },
     }
+
+    @cache
+    def compiled(query: str, target: str) -> str:
+        outcome = dbt.invoke("compile", "--inline", query, target=target, environment=environments[target])
+        assert outcome.success, outcome.exception
+        return outcome.result.results[0].node.compiled_code
+
+    def run(query: str, texts: list[str]) -> dict[str, list[Row]]:
+        texts = list(dict.fromkeys(texts))
+        with duckdb.connect() as connection:
+            connection.register("cells", pa.table({"text": pa.array(texts, pa.string())}))
+            here = connection.execute(compiled(query, "duckdb")).to_arrow_table().to_pylist()
+        with postgres.connect() as connection:
+            connection.execute("create temporary table cells (text text)")
+            with connection.cursor().copy("copy cells from stdin") as copy:
+                for text in texts:
+                    copy.write_row([text])
+            there = connection.execute(compiled(query, "postgres")).fetchall()
+        return {"duckdb": here, "postgres": there}
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def meanings(asked: Asked) -> Callable[[list[str]], dict[str, dict[str, Any]]]:
+    """For texts: engine to text to what each of MACROS makes of it."""
     # As text, because Python's calendar is shorter than theirs.
     columns = ", ".join(f"cast({{{{ {macro}('cell') }}}} as text) as {macro}" for macro in MACROS)
     # Staging trims a cell before it reads it.
     query = (
         f"select text, {columns} from (select text, {{{{ present('text') }}}} as cell from cells) as trimmed"
     )
-    for target, environment in environments.items():
-        outcome = dbt.invoke("compile", "--inline", query, target=target, environment=environment)
-        assert outcome.success, outcome.exception
-        compiled[target] = outcome.result.results[0].node.compiled_code
-
-    def run(texts: list[str]) -> dict[str, dict[str, Any]]:
-        texts = list(dict.fromkeys(texts))
-        with duckdb.connect() as connection:
-            connection.register("cells", pa.table({"text": pa.array(texts, pa.string())}))
-            here = connection.execute(compiled["duckdb"]).to_arrow_table().to_pylist()
-        with postgres.connect() as connection:
-            connection.execute("create temporary table cells (text text)")
-            with connection.cursor().copy("copy cells from stdin") as copy:
-                for text in texts:
-                    copy.write_row([text])
-            there = connection.execute(compiled["postgres"]).fetchall()
-        return {
-            target: {row["text"]: {macro: row[macro] for macro in MACROS} for row in rows}
-            for target, rows in (("duckdb", here), ("postgres", there))
-        }
-
-    return run
+    return lambda texts: {
+        target: {row["text"]: {macro: row[macro] for macro in MACROS} for row in rows}
+        for target, rows in asked(query, texts).items()
+    }
 
 
 def disagreements(found: dict[str, dict[str, Any]]) -> list[str]:
@@ -101,6 +118,29 @@ def test_engines_agree_on_what_people_type(meanings):
         "1,200": "1200", "-12,345,678": "-12345678", "0,001": "1",
         "999,999,999,999,999,999": "999999999999999999",
     }  # fmt: skip
+
+
+def test_engines_agree_on_what_is_no_json(asked):
+    objects = "select text, {{ json_object('text') }} as whole from cells"
+    lists = "select text, {{ json_array_rows('text') }} as each from cells"
+    held = {
+        engine: {row["text"]: row["whole"] for row in rows} for engine, rows in asked(objects, JSON).items()
+    }
+    assert held["postgres"] == held["duckdb"]
+    assert [text for text, whole in held["duckdb"].items() if whole is not None] == ['{"a": [1]}', "{}"]
+    # Engines write JSON each in its way.
+    elements = {
+        engine: [(row["text"], json.loads(row["each"])) for row in rows]
+        for engine, rows in asked(lists, JSON).items()
+    }
+    assert elements["postgres"] == elements["duckdb"]
+    assert elements["duckdb"] == [
+        ('{"a": [1]}', {"a": [1]}),
+        ("{}", {}),
+        ('[{"a": 1}, "b", null]', {"a": 1}),
+        ('[{"a": 1}, "b", null]', "b"),
+        ('[{"a": 1}, "b", null]', None),
+    ]
 
 
 @examples(6)

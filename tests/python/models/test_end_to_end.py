@@ -56,6 +56,7 @@ def test_gold_is_the_sandbox_truth_on_both_engines_and_stays_so_on_a_later_day(d
         land(warehouse.path, addresses, later, airtable)
         warehouse.build(*BUILD, as_of=later)
         assert lies(warehouse, truth(addresses, later, airtable=1)) == []
+        assert lies_of_oracle(warehouse, later) == []
         postgres.load_from(warehouse.path)
         postgres.build(*BUILD, as_of=later)
         assert_same_gold(warehouse, postgres)

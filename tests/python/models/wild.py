@@ -63,6 +63,7 @@ def world(seed: int, size: int = 60) -> Bronze:
                 random.choice(["800", "801", "802", "808", "999"]),
             )
         )
+    _airtable(bronze, Random(f"airtable {seed}"))
     return bronze
 
 
@@ -287,3 +288,96 @@ def _sheets(bronze: Bronze, random: Random, size: int) -> None:
             start_date=pick(["", "2026-01-15", "2026-01-20", "2026-02-01", "never"]),
             end_date=pick(["", "2026-01-14", "2026-01-31", "2026-02-20", "2026-02-20 12:00"]),
         )
+
+
+DAYS = [
+    None, "2026-01-15", "2026-01-31", "2026-02-20", "2026-01-20T23:30:00.000Z", "2026-02-01T03:00:00.000Z",
+    "next week", "2026-02-20T10:00",
+]  # fmt: skip
+FIELD_ZONES = [None, "client", "America/New_York", "Asia/Tokyo", "Mars/Olympus"]
+UNREADABLE = [{"error": "#ERROR!"}, {"specialValue": "NaN"}, [{"id": "att1", "filename": "a.pdf"}]]
+
+
+def _airtable(bronze: Bronze, random: Random) -> None:
+    """A base people keep: places, acts, shows that are partly those of other sources, and campaigns."""
+    pick = random.choice
+
+    def mapped(role: str, columns: str, *tables: str) -> None:
+        for table in tables:
+            bronze.base(table, role, {column: pick(FIELD_ZONES) for column in columns.split()})
+
+    mapped("venue", "venue_name city capacity", "tblPlaces")
+    mapped("artist", "artist_name created_date", "tblActs")
+    shows = "event_id event_name venue_id event_date starts_at ends_at timezone status currency"
+    mapped("event", f"{shows} stated_capacity", "tblShows")
+    mapped("campaign", "event_id channel spend_amount impressions clicks start_date end_date", "tblAds")
+    # One table can be two things to us, and need not have every column.
+    mapped("event", "event_name event_date", "tblTours")
+    mapped("campaign", "event_id channel spend_amount", "tblTours")
+
+    # Some are venues of the other sources; one that boxoffice wrote says nothing, and can be linked to.
+    for number, name in enumerate(["Venue 50", "VENUE-51", "Venue V3", "Barn", "Barn", "Venue 52"]):
+        bronze.record(
+            "tblPlaces",
+            f"recPlace{number}",
+            missing_since=_maybe_missing(random),
+            venue_name=name,
+            city=pick([None, "New York", "Ghent", " "]),
+            capacity=pick([0, 80, 300, 500, "1,200", 12.5, pick(UNREADABLE)]),
+        )
+    bronze.wrote("tblPlaces", "recPlace5", pick(["eventbrite-52", "airtable-recPlace3", "sheets-V99"]))
+    for number in range(3):
+        created = pick(DAYS)
+        bronze.record("tblActs", f"recAct{number}", artist_name=f"Act {number}", created_date=created)
+    for number in range(9):
+        bronze.record(
+            "tblShows",
+            f"recShow{number}",
+            missing_since=_maybe_missing(random),
+            event_id=pick([None, " ", "E0", "800", 801, "801", 801, "808", "899", "OWN1", "OWN1", "OWN2"]),
+            event_name=pick([None, f"Show {number}", {"id": "usr1", "name": "Kim"}]),
+            venue_id=pick(
+                [*([f"recPlace{place}"] for place in range(7)), ["recPlace3", "recPlace4"], "V1", "51"]
+            ),
+            event_date=pick(DAYS),
+            starts_at=pick([None, "2026-02-10T02:00:00.000Z", "2026-03-02T23:30:00.000Z", "2026-02-10"]),
+            ends_at=pick([None, "2026-02-10T05:00:00.000Z", "2026-03-03T02:30:00.000Z", "late"]),
+            timezone=pick([None, None, *ZONES]),
+            status=pick([None, "Planned", "Cancelled", "canceled"]),
+            currency=pick([None, *CURRENCIES]),
+            stated_capacity=pick([None, None, 0, -4, 120, "1,200", 12.5, pick(UNREADABLE)]),
+        )
+    bronze.wrote("tblShows", "recShow8", pick(["eventbrite-802", "sheets-E2", "airtable-recShow0", "gone"]))
+    # What another table wrote is no business of this one's records.
+    bronze.wrote("tblTours", "recShow7", "eventbrite-803")
+    ids = ["E0", "E1", "E2", "E99", "800", 801, "802", "808", "OWN1", "OWN2", "eventbrite-800", None]
+    meant = [*ids, *([f"recShow{number}"] for number in range(10)), ["recShow0", "recShow1"], *UNREADABLE]
+    spends = [None, 0, 100, 250.5, "$ 1,000", "lots", *UNREADABLE]
+    for number in range(30):
+        bronze.record(
+            "tblAds",
+            f"recAd{number}",
+            missing_since=_maybe_missing(random),
+            event_id=pick(meant),
+            channel=pick([*CHANNELS, ["Email", "radio"], "unattributed"]),
+            spend_amount=pick(spends),
+            impressions=pick([None, 1000, 12.5, "1,000"]),
+            clicks=pick([None, 10, "ten"]),
+            start_date=pick(DAYS),
+            end_date=pick(DAYS),
+        )
+    for number in range(3):
+        bronze.record(
+            "tblTours",
+            f"recTour{number}",
+            event_name=f"Tour {number}",
+            event_date=pick(DAYS),
+            event_id=pick(meant),
+            channel=pick(CHANNELS),
+            spend_amount=pick(spends),
+        )
+    if pick([True, False]):
+        # An id that a sheet and Eventbrite both use means the sheet's event.
+        bronze.sheet("events", event_id="801", event_date="2026-02-02", venue_id="V0", currency="EUR")
+    for number, event in enumerate(["recShow0", "recShow1", "OWN1", "recTour0"]):
+        bronze.sheet("campaigns", campaign_id=f"MA{number}", event_id=event, channel="Email", spend="10")

@@ -1,6 +1,7 @@
 """The stand-in behaves as the reference page says Google does; gspread, unchanged, reads it like Google."""
 
 import csv
+import functools
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -49,9 +50,8 @@ def google(server: StandIn) -> StandIn:
     server.call("DELETE", "/google/faults")
     server.call("DELETE", "/google/requests")
     server.call("POST", "/google/settings", {"quota": {"user": 60, "project": 300}, "login_status": 200})
-    titles = [tab["title"] for tab in server.call("POST", "/google/workbook", {"reset": True})["tabs"]]
-    server.call("POST", "/google/workbook", {"tabs": TABS})
-    server.call("POST", "/google/workbook", {"delete": [title for title in titles if title not in TABS]})
+    strangers = [path.stem for path in SAMPLE.glob("*.csv") if path.stem not in TABS]
+    server.call("POST", "/google/workbook", {"reset": True, "tabs": TABS, "delete": strangers})
     return server
 
 
@@ -64,9 +64,15 @@ def key_of(google: StandIn) -> str:
     return str(about(google)["sheets_url"]).split("/")[-2]
 
 
+@functools.cache
+def account_of(held: str) -> Credentials:
+    """Reading a private key checks its numbers, which costs more than a call."""
+    return Credentials.from_service_account_info(json.loads(held))
+
+
 def credentials_of(google: StandIn, *scopes: str, **other: Any) -> Credentials:
     held = {**google.call("GET", "/google/credentials"), **other}
-    return Credentials.from_service_account_info(held, scopes=scopes or [READ_ONLY])
+    return account_of(json.dumps(held)).with_scopes(scopes or [READ_ONLY])
 
 
 def ask(google: StandIn, path: str, token: str | None = None, **query: Any) -> requests.Response:
