@@ -238,3 +238,40 @@ def write_attendees(warehouse: Path, attendees: int) -> None:
                     f"insert into warehouse.bronze_eventbrite.{table} by name"
                     f" select * exclude (is_superseded), {landed} from {versions} where {current}"
                 )
+
+
+def add_attendees(warehouse: Path, attendees: int, day: int) -> None:
+    """As many new attendees, two an order, beside those write_attendees made; each `day` makes others."""
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("use bronze_eventbrite")
+        # New ids in the place of old ones, in columns and payloads alike.
+        connection.execute(
+            "create temp table copied as select id, '9' || $day || id as new_id from orders"
+            " order by hash(id) limit $orders",
+            {"day": str(day), "orders": attendees // 2},
+        )
+        connection.execute(
+            """
+            create temp table new_orders as
+            select orders.* replace (new_id as id, replace(payload, copied.id, new_id) as payload)
+            from orders inner join copied using (id)
+            """
+        )
+        connection.execute(
+            """
+            create temp table new_attendees as
+            select attendees.* replace (
+                new_id || attendees.id as id, new_id as order_id,
+                replace(replace(payload, copied.id, new_id), '"id":"' || attendees.id, '"id":"' || new_id || attendees.id)
+                    as payload
+            )
+            from attendees inner join copied on attendees.order_id = copied.id
+            """
+        )
+        for table in ("orders", "attendees"):
+            connection.execute(f"update new_{table} set payload_hash = md5(payload)")
+            connection.execute(f"insert into {table} from new_{table}")
+            connection.execute(
+                f"insert into {table}_history by name"
+                f" select id, changed, payload_hash, payload, landed_at from new_{table}"
+            )

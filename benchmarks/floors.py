@@ -51,6 +51,25 @@ def assert_same_rows(ours: Path, floor: Path) -> None:
                     raise RuntimeError(f"{mart}: {one} has a row that {other} has not: {differing}")
 
 
+def assert_same_build(ours: Path, whole: Path) -> None:
+    """Raise RuntimeError unless two warehouses hold the same rows in every table of silver and gold."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{ours}' as ours (read_only); attach '{whole}' as whole (read_only)")
+        tables = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+            " where table_catalog = 'whole' and table_schema in ('silver', 'gold')"
+            " and table_type = 'BASE TABLE'"
+        ).fetchall()
+        for (table,) in tables:
+            rows = "select columns(name -> name <> 'build_number') from {}." + table
+            for one, other in (("ours", "whole"), ("whole", "ours")):
+                differing = connection.execute(
+                    f"{rows.format(one)} except all {rows.format(other)} limit 1"
+                ).fetchone()
+                if differing:
+                    raise RuntimeError(f"{table}: {one} has a row that {other} has not: {differing}")
+
+
 def pull(url: str, folder: Path) -> None:
     """Every Eventbrite listing into parquet files, by dlt's rest_api source as it comes."""
     import dlt

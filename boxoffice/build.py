@@ -214,7 +214,10 @@ def _build(
 
     # Variables are read as YAML: quotes keep the time a text.
     as_of, timezone = f"{settings.as_of:%Y-%m-%dT%H:%M:%S}", settings.sheets_timezone or ""
-    variables = f'{{as_of: "{as_of}", sheets_timezone: "{timezone}", code: "{code}"}}'
+    variables = (
+        f'{{as_of: "{as_of}", sheets_timezone: "{timezone}", code: "{code}",'
+        f' memory_limit: "{settings.memory_limit or ""}"}}'
+    )
     arguments = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", variables]
     if whole:
         arguments.append("--full-refresh")

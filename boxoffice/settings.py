@@ -48,6 +48,7 @@ class Settings:
     log_level: str = "INFO"
     retention_days: int = 90
     lock_wait_seconds: int = 120
+    memory_limit: str | None = None  # as DuckDB writes it; None: its own, 80 % of the machine
     is_sandbox: bool = False
 
     @property
@@ -124,7 +125,16 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS, "INFO"),
         retention_days=_whole_number(values, "RETENTION_DAYS", 90, least=1),
         lock_wait_seconds=_whole_number(values, "LOCK_WAIT_SECONDS", 120, least=0),
+        memory_limit=_memory(values.get("MEMORY_LIMIT")),
         is_sandbox=is_sandbox,
+    )
+
+
+def _memory(value: str | None) -> str | None:
+    if value is None or re.fullmatch(r"\d+(\.\d+)? ?[MG]i?B", value):
+        return value
+    raise ConfigurationError(
+        f"MEMORY_LIMIT is {value!r}, which is no size.", "Write it like 4GB or 800MB, or leave it out."
     )
 
 

@@ -53,3 +53,13 @@ def test_a_line_that_says_nothing_is_refused_instead_of_skipped(
     dotenv.mkdir()
     with pytest.raises(ConfigurationError, match=r"\.env cannot be read"):
         settings_module.load()
+
+
+@pytest.mark.parametrize("size", ["4", "4 gigabytes", "GB", "-1GB", "50%", "4GB'; drop"])
+def test_a_memory_limit_that_is_no_size_is_refused(size: str) -> None:
+    with pytest.raises(ConfigurationError, match="MEMORY_LIMIT"):
+        settings_module.load({"MEMORY_LIMIT": size})
+
+
+def test_a_memory_limit_is_a_size() -> None:
+    assert settings_module.load({"MEMORY_LIMIT": "1.5 GiB"}).memory_limit == "1.5 GiB"

@@ -215,8 +215,8 @@ class Memory:
                 key = min(claims[place], key=lambda each: (self.day[each], each))
             else:
                 key = "-".join(min(group))
-                if "@" in key:
-                    key = "hidden"
+                if "@" in key:  # only one of the ids has one
+                    key = next((held for held in self.last.values() if held.startswith("hidden-")), "hidden")
                 if key in self.last.values():
                     key = f"split from {key}"
             links.update(dict.fromkeys(group, key))
