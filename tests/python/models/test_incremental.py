@@ -50,36 +50,34 @@ def test_a_build_writes_only_what_changed(warehouse_of):
     world = wild.world(7)
     warehouse: Warehouse = warehouse_of(world)
     warehouse.build("--exclude-resource-type", "unit_test", "test")
-    attendee = world.tables["bronze_eventbrite.attendees"][0]
-    others = [
-        row["id"]
-        for row in world.tables["bronze_eventbrite.attendees"]
-        if row["order_id"] == attendee["order_id"]
-    ]
-    change_payload(world, "attendees", attendee, FIRST_DAY, ticket_class_name="Renamed")
-    rewrite(warehouse.path, world)
-    warehouse.build("--select", "silver", command="run")
-    written = {
-        table: {
-            row["id"]
-            for row in warehouse.rows(
-                f"select {key} as id from silver.{table}"
-                " where build_number = (select max(build_number) from ops.builds)"
+    attendees = world.tables["bronze_eventbrite.attendees"]
+
+    def tickets_of(order: str) -> set[str]:
+        return {row["id"] for row in attendees if row["order_id"] == order}
+
+    def written() -> list[set[str]]:
+        rewrite(warehouse.path, world)
+        warehouse.build("--select", "silver", command="run")
+        newest = "where build_number = (select max(build_number) from ops.builds)"
+        return [
+            {row["id"] for row in warehouse.rows(f"select {key} as id from silver.{table} {newest}")}
+            for table, key in (
+                ("stg_eventbrite__attendees", "ticket_id"),
+                ("int_eventbrite__tickets", "ticket_id"),
+                ("stg_eventbrite__orders", "order_id"),
+                ("orders", "order_id"),
             )
-        }
-        for table, key in (
-            ("stg_eventbrite__attendees", "ticket_id"),
-            ("stg_eventbrite__orders", "order_id"),
-            ("int_eventbrite__tickets", "ticket_id"),
-            ("orders", "order_id"),
-        )
-    }
-    assert written == {
-        "stg_eventbrite__attendees": {attendee["id"]},
-        "stg_eventbrite__orders": set(),
-        "int_eventbrite__tickets": set(others),
-        "orders": set(),
-    }
+        ]
+
+    here = next(row for row in attendees if len(tickets_of(row["order_id"])) > 2)
+    there = next(row["order_id"] for row in attendees if row["order_id"] != here["order_id"])
+    change_payload(world, "attendees", here, FIRST_DAY, ticket_class_name="Renamed")
+    assert written() == [{here["id"]}, tickets_of(here["order_id"]), set(), set()]
+
+    both = tickets_of(here["order_id"]) | tickets_of(there)
+    moved = next(row for row in attendees if row["id"] == here["id"])
+    change_payload(world, "attendees", moved, FIRST_DAY, order_id=there)
+    assert written() == [{here["id"]}, both, set(), set()]
 
 
 def test_what_a_killed_build_had_not_renewed_the_next_one_does(warehouse_of, tmp_path):
