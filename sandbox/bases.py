@@ -7,6 +7,7 @@ through, record by record; what another process writes to the same file is notic
 import hashlib
 import string
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ import orjson
 
 from sandbox.store import Json, Store
 
+COLORS = ("blueLight2", "greenLight2", "redLight2", "yellowLight2", "grayLight2")
 ALPHABET = string.digits + string.ascii_letters
 
 SCHEMA = """
@@ -160,8 +162,7 @@ class Bases:
 
     def fill(self, bases: Iterable[Base]) -> None:
         """These bases and no others."""
-        self.db.execute("begin immediate")
-        try:
+        with self.at_once():
             for name in ("bases", "tables", "records"):
                 self.db.execute(f"delete from airtable_{name}")
             for number, base in enumerate(bases):
@@ -172,17 +173,60 @@ class Bases:
                 for place, table in enumerate(base.tables):
                     self._keep_table(base, table, place)
                     self._keep(table, table.records.values())
+        self._bases = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What changes inside is kept whole or, after an exception, not at all."""
+        self.db.execute("begin immediate")
+        try:
+            yield
             self.db.execute("commit")
         except BaseException:
             self.db.execute("rollback")
+            self._bases = None
             raise
-        self._bases = None
 
     def keep_schema(self, base: Base) -> None:
+        self.db.execute(
+            "update airtable_bases set body = ? where id = ?",
+            (orjson.dumps({"name": base.name, "permission": base.permission}), base.id),
+        )
         for place, table in enumerate(base.tables):
             self._keep_table(base, table, place)
 
-    def create(self, base: Base, table: Table, cells: Json, moment: int) -> Record:
+    def new_id(self, prefix: str, *of: Any) -> str:
+        """An id that was never given before, the same in the same course of events."""
+        made = self.store.recall("airtable_made", 0) + 1
+        self.store.remember("airtable_made", made)
+        return identity(prefix, *of, made)
+
+    def add_options(self, base: Base, table: Table, key: str, names: Iterable[str]) -> None:
+        """New options of a select field, by its id."""
+        item = table.field(key)
+        if item:
+            choices = item["options"]["choices"]
+            for name in names:
+                color = COLORS[len(choices) % len(COLORS)]
+                choices.append({"id": self.new_id("sel", key, name), "name": name, "color": color})
+            self.keep_schema(base)
+
+    def delete_table(self, base: Base, table: Table) -> None:
+        """The table goes; what linked to it becomes text, and empty."""
+        base.tables.remove(table)
+        self.db.execute("delete from airtable_tables where id = ?", (table.id,))
+        self.db.execute("delete from airtable_records where table_id = ?", (table.id,))
+        for other in base.tables:
+            for item in other.fields:
+                if item["type"] == "multipleRecordLinks" and item["options"]["linkedTableId"] == table.id:
+                    item["type"] = "singleLineText"
+                    del item["options"]
+                    self.convert(other, item["id"], lambda cell: None)
+        self.keep_schema(base)
+
+    def create(
+        self, base: Base, table: Table, cells: Json, moment: int, *, moves_linked: bool = False
+    ) -> Record:
         """A new record; `cells` by field id, as for `write`."""
         table.last_record += 1
         key = identity("rec", table.id, table.last_record)
@@ -190,7 +234,7 @@ class Bases:
         self.db.execute(
             "update airtable_tables set last_record = ? where id = ?", (table.last_record, table.id)
         )
-        self.write(base, table, record, cells, moment)
+        self.write(base, table, record, cells, moment, moves_linked=moves_linked)
         return record
 
     def write(
