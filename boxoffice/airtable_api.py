@@ -128,6 +128,7 @@ class Client:
     Args:
         url: `https://api.airtable.com`.
         budget: most calls that a run makes, None for no limit. spent: how many it has made already.
+        per_second: calls it makes in a second; None for as many as there are.
         attempts: how often a call is made before it has failed.
         sleep: waits that many seconds.
         clock: seconds since the epoch.
@@ -146,13 +147,15 @@ class Client:
         *,
         budget: int | None = None,
         spent: int = 0,
+        per_second: float | None = PER_SECOND,
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._url, self._token, self._base_id = url.rstrip("/"), token, base_id
-        self._budget, self._spent, self._attempts = budget, spent, attempts
+        self._budget, self._spent = budget, spent
+        self._per_second, self._attempts = per_second, attempts
         self._sleep, self._clock, self._report = sleep, clock, report
         self._authorize = Bearer(token)
         self._session = new_session(self._url)
@@ -309,6 +312,16 @@ class Client:
         path = f"{self._meta('tables')}/{quote(table_id, safe='')}/fields"
         return self._call(_Request("POST", path, f"table {name}", {}, body, False, False))[0]
 
+    def set_choices(self, table_id: str, name: str, field_id: str, choices: Sequence[dict[str, Any]]) -> None:
+        """Gives a select field these options; those that it has must be among them, with their ids.
+
+        Raises:
+            Refused: the field stays as it is. And as `tables`.
+        """
+        path = f"{self._meta('tables')}/{quote(table_id, safe='')}/fields/{quote(field_id, safe='')}"
+        body = {"options": {"choices": list(choices)}}
+        self._call(_Request("PATCH", path, f"table {name}", {}, body, False))
+
     def _meta(self, what: str) -> str:
         return f"meta/bases/{quote(self._base_id, safe='')}/{what}"
 
@@ -381,13 +394,14 @@ class Client:
                 f"AIRTABLE_CALL_BUDGET allows {self._budget:,} calls a run, and they are made.",
                 "Raise it, or leave it out.",
             )
-        ready = self._begun + 1 / PER_SECOND
-        if len(self._answered) == MOST_IN_A_SECOND:
-            ready = max(ready, self._answered[0] + 1)
-        # A clock that was set back must not hold the run up.
-        wait = min(ready - self._clock(), 1.0)
-        if wait > 0:
-            self._sleep(wait)
+        if self._per_second is not None:
+            ready = self._begun + 1 / self._per_second
+            if len(self._answered) == MOST_IN_A_SECOND:
+                ready = max(ready, self._answered[0] + 1)
+            # A clock that was set back must not hold the run up.
+            wait = min(ready - self._clock(), 1.0)
+            if wait > 0:
+                self._sleep(wait)
         self._begun = self._clock()
         self.calls += 1
 

@@ -2,8 +2,11 @@
 
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
 forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
-boxoffice wrote. identities: one per record of a source that is a venue or tells of a person, see
-identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
+boxoffice keeps; is_adopted where people had made it. journal: one per write to a destination, with what it is
+about until it is answered. sent_rows: one per row that a destination holds as far as we know; a cell that is
+not in `fields` is in doubt. bindings: one per model, and per column, with what it was last bound to.
+rejected_rows: one per row that was refused. identities: one per record of a source that is a venue or tells
+of a person, see identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
 import hashlib
@@ -92,10 +95,64 @@ MIGRATIONS = (
         primary key (run_id, test)
     );
     """,
+    """
+    alter table airtable_keys add column is_adopted integer not null default 0;
+    create table journal (
+        call_id integer primary key autoincrement,
+        run_id integer not null,
+        destination text not null,
+        base_id text not null,
+        table_id text not null,
+        table_name text not null,
+        operation text not null,
+        row_count integer not null,
+        rows text,
+        state text not null default 'sent',
+        sent_at text not null,
+        answered_at text
+    );
+    create table sent_rows (
+        destination text not null,
+        base_id text not null,
+        table_id text not null,
+        key text not null,
+        fingerprint text,
+        fields text not null,
+        sent_at text not null,
+        primary key (destination, base_id, table_id, key)
+    );
+    create table bindings (
+        destination text not null,
+        base_id text not null,
+        model text not null,
+        column_name text not null,
+        word text not null,
+        id text not null,
+        reconciled_at text,
+        primary key (destination, base_id, model, column_name)
+    );
+    create table rejected_rows (
+        destination text not null,
+        base_id text not null,
+        table_id text not null,
+        table_name text not null,
+        key text not null,
+        field text,
+        value text,
+        rule_id text not null,
+        reason text not null,
+        remedy text not null,
+        run_id integer not null,
+        first_seen_at text not null,
+        last_seen_at text not null,
+        resolved_at text,
+        primary key (destination, base_id, table_id, key)
+    );
+    """,
 )
 TESTED_RUNS = 100
 
-# What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
+# What schema `ops` of the warehouse shows: no request, no response, no cell, no hash of a person.
 REPORTED = {
     "runs": (
         "run_id bigint, command varchar, as_of timestamp, is_sandbox boolean, started_at timestamp,"
@@ -113,7 +170,18 @@ REPORTED = {
         "run_id bigint, test varchar, table_name varchar, severity varchar, status varchar,"
         " rows_failed bigint"
     ),
+    "journal": (
+        "call_id bigint, run_id bigint, destination varchar, base_id varchar, table_name varchar,"
+        " operation varchar, row_count bigint, state varchar, sent_at timestamp, answered_at timestamp"
+    ),
+    "rejected_rows": (
+        "destination varchar, base_id varchar, table_name varchar, key varchar, field varchar,"
+        " rule_id varchar, reason varchar, remedy varchar, run_id bigint, first_seen_at timestamp,"
+        " last_seen_at timestamp, resolved_at timestamp"
+    ),
 }
+# Models take what is there for what boxoffice made: a record that people had made stays a source.
+SHOWN_IF = {"airtable_keys": "not is_adopted"}
 
 
 # What could be an e-mail, in the syntax that Python and DuckDB share.
@@ -237,18 +305,21 @@ class Ops:
         return int(cursor.lastrowid or 0)
 
     def drop_old(self, retention_days: int) -> None:
-        """Drop the failed calls that are older than RETENTION_DAYS."""
-        before = datetime.now(UTC) - timedelta(days=retention_days)
+        """Drop failed calls, answered writes and rejected rows that have gone, older than RETENTION_DAYS."""
+        before = as_text(datetime.now(UTC) - timedelta(days=retention_days))
         with self.connection:
-            self.connection.execute("delete from api_errors where failed_at < ?", (as_text(before),))
+            self.connection.execute("delete from api_errors where failed_at < ?", (before,))
+            self.connection.execute("delete from journal where answered_at < ?", (before,))
+            self.connection.execute("delete from rejected_rows where resolved_at < ?", (before,))
 
     def forgotten(self) -> Forgotten:
         hashes = self.connection.execute("select email_hash from forgotten").fetchall()
         return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
 
     def forget(self, emails: Sequence[str]) -> int:
-        """Add people to forget; failed calls that name one of them lose their texts. Returns how many were
-        new."""
+        """Add people to forget. Failed calls and rejected rows that name one of them lose their texts. Of rows
+        that destinations hold, all cells are in doubt from now on: the next sync sends what is left of them.
+        Returns how many people were new."""
         salt = self._salt()
         # What is overwritten here is gone from the file's bytes too.
         self.connection.execute("pragma secure_delete = on")
@@ -265,6 +336,13 @@ class Ops:
             self.connection.executemany(
                 "update api_errors set request = '', response = '', stack = '' where api_error_id = ?", naming
             )
+            for table, texts, blank in (
+                ("sent_rows", "fields", "fields = '{}', fingerprint = null"),
+                ("rejected_rows", "value", "value = null"),
+            ):
+                held = self.connection.execute(f"select rowid, {texts} from {table}").fetchall()
+                naming = [(key,) for key, text in held if forgotten.mentioned_in(text)]
+                self.connection.executemany(f"update {table} set {blank} where rowid = ?", naming)
         self.connection.execute("pragma wal_checkpoint(truncate)")
         return new
 
@@ -272,7 +350,8 @@ class Ops:
         """Table, its columns with DuckDB types, and its rows, for each table the warehouse shows."""
         for table, columns in REPORTED.items():
             names = ", ".join(column.split()[0] for column in columns.split(","))
-            yield table, columns, self.connection.execute(f"select {names} from {table}").fetchall()
+            shown = f"select {names} from {table} where {SHOWN_IF.get(table, 'true')}"
+            yield table, columns, self.connection.execute(shown).fetchall()
 
     @property
     def customer_salt(self) -> str:
