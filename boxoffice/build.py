@@ -226,7 +226,7 @@ def _with_ancestors(key: str, manifest: Any) -> set[str]:
     found, open_ends = {key}, [key]
     while open_ends:
         node = manifest.nodes.get(open_ends.pop())
-        new = set(node.depends_on.nodes if node else ()) - found
+        new = set(node.depends_on_nodes if node else ()) - found
         found |= new
         open_ends += new
     return found
