@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -125,6 +126,15 @@ class Call:
     def base(self) -> str | None:
         """The id of the base it is about."""
         return next((part for part in self.parts if is_base(part)), None)
+
+    @cached_property
+    def sent(self) -> Json:
+        """The body when it is a JSON object, else nothing."""
+        try:
+            body = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return {}
+        return body if isinstance(body, dict) else {}
 
     def fault(self, do: str) -> Fault | None:
         return next((fault for fault in self.struck if fault.do == do), None)
@@ -276,7 +286,7 @@ class Airtable:
         if route:
             entry["does"] = route.does
             if call.method != "GET" and route.does != "list":
-                entry["body"] = sent(call)
+                entry["body"] = call.sent
         answer: Response | None = None
         try:
             call.query = entry["query"] = parameters(query_string)
@@ -352,7 +362,7 @@ class Airtable:
                     case "POST":
                         return Work("create", self.create, is_of_records=True)
                     case "PATCH" | "PUT":
-                        does = "upsert" if isinstance(sent(call).get("performUpsert"), dict) else "update"
+                        does = "upsert" if isinstance(call.sent.get("performUpsert"), dict) else "update"
                         return Work(does, self.update, is_of_records=True)
                     case "DELETE":
                         return Work("delete", self.delete, is_of_records=True)
@@ -803,7 +813,7 @@ def wish_of(call: Call) -> Json:
     """The parameters of a call; of a POST those in its body, and from its query what belongs there."""
     if call.method != "POST":
         return call.query
-    return sent(call) | {name: found for name, found in call.query.items() if name in PLACE}
+    return call.sent | {name: found for name, found in call.query.items() if name in PLACE}
 
 
 def check_format(wish: Json) -> None:
@@ -882,15 +892,6 @@ def sums(calls: list[Json]) -> Json:
 def level_of(base: Base, token: Json) -> str:
     """What the owner of a token may do in a base: the lower of both."""
     return min(base.permission, token.get("permission", LEVELS[-1]), key=LEVELS.index)
-
-
-def sent(call: Call) -> Json:
-    """The body of a call when it is a JSON object, else nothing."""
-    try:
-        body = orjson.loads(call.body)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def is_base(word: str) -> bool:
