@@ -211,7 +211,7 @@ def show(what: str, state: Path, rows: int, table: str | None, as_json: bool) ->
     if not (state / FILE).exists():
         raise BoxofficeError(
             f"There is nothing in {state} yet.",
-            "`make run` in sandbox mode, or `python -m sandbox`, begins it.",
+            "`make run` without any setting begins it.",
         )
     store = Store(state, time.time)
     bases = list(Bases(store).all().values())

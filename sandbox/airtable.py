@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from sandbox.bases import Base, Bases, Record, Table, identity, iso, text, value
+from sandbox.bases import NUMBERS, Base, Bases, Record, Table, identity, iso, text, value
 from sandbox.cells import RECORD_ID, USERS
 from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.formula import BadFormula, BadValue, Formula, compiled
@@ -71,7 +71,6 @@ LISTING = (
     "recordMetadata",
     "includeDateDependencyMetadata",
 )
-NUMBERS = ("number", "percent", "currency", "rating", "duration", "count", "autoNumber")
 TIMES = ("date", "dateTime", "createdTime", "lastModifiedTime")
 # What each fault does, and how many calls it hits when `times` is not given (None: every one).
 FAULTS: dict[str, tuple[str, int | None]] = {

@@ -17,6 +17,7 @@ import orjson
 from sandbox.store import Json, Store
 
 COLORS = ("blueLight2", "greenLight2", "redLight2", "yellowLight2", "grayLight2")
+NUMBERS = ("number", "percent", "currency", "rating", "duration", "count", "autoNumber")
 ALPHABET = string.digits + string.ascii_letters
 
 SCHEMA = """

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from sandbox.bases import Base, Table, iso, text, value
+from sandbox.bases import NUMBERS, Base, Table, iso, text, value
 from sandbox.store import Json
 
 WIDEST = 28  # letters of a cell
@@ -65,10 +65,10 @@ def grid(base: Base, table: Table, rows: int, width: int) -> Grid:
             continue
         width -= needed
         columns.append(cells)
-        is_right = any(isinstance(value(base, table, record, item), int | float) for record in shown)
+        is_right = item["type"] in NUMBERS
         found.add_column(Text(name), justify="right" if is_right else "left", no_wrap=True)
-    for cells in zip(*columns, strict=True):
-        found.add_row(*map(Text, cells))
+    for row in zip(*columns, strict=True):
+        found.add_row(*map(Text, row))
     more = []
     if len(shown) < len(table.records):
         more.append(f"{len(table.records) - len(shown):,} more records.")

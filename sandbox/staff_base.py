@@ -1,8 +1,8 @@
 """An invented Airtable base that the staff of the venues keep beside Eventbrite, and the truth about it.
 
 `sandbox/mappings/airtable_sources.csv` maps three of its tables: rooms (some are Eventbrite's, spelled by
-people), shows that are sold nowhere online, and what campaigns cost. The rota is nobody's business, and a list
-of venues that somebody has begun by hand is there to be completed. The same world gives the same base; ids of
+people), shows that are sold nowhere online, and what campaigns cost. The rota is nobody's business; a list of
+venues that somebody has begun by hand is there to be completed. The same world gives the same base; ids of
 tables and fields never change.
 
 - A show that states the id of an event of Eventbrite is that event and no other; one that states an id nobody
