@@ -34,13 +34,15 @@ def run(full: bool, as_json: bool) -> None:
     """Ingest, build and publish, once."""
 
     def body(session: Session) -> None:
+        from boxoffice import stand_ins
         from ingest.__main__ import land
 
         mappings.check(session.settings)
         if session.settings.is_sandbox:
             session.terminal.say(SANDBOX, style="bold cyan")
-        land(session, full=full)
-        build_and_publish(session)
+        with stand_ins.started(session.settings) as ready:
+            land(session, ready, full=full)
+            build_and_publish(session)
         if session.settings.is_sandbox:
             session.next.append("To leave sandbox mode, put your CSVs into data/sheets or a token into .env.")
 
@@ -51,7 +53,7 @@ def run(full: bool, as_json: bool) -> None:
 @click.argument("layer", required=False, type=click.Choice(["silver", "gold"]))
 @JSON
 def build(layer: str | None, as_json: bool) -> None:
-    """Build LAYER (silver and gold without it) from what has landed, test it, and publish gold."""
+    """Build LAYER (everything without it) from what has landed, test it, and publish gold."""
 
     def body(session: Session) -> None:
         mappings.check(session.settings)
@@ -62,7 +64,7 @@ def build(layer: str | None, as_json: bool) -> None:
                 f"`{target}` comes first; `make run` does all of it.",
             )
         # Seeds belong to silver: its models read them.
-        select = {"silver": ("resource_type:seed", "silver"), "gold": ("gold",), None: ()}[layer]
+        select = {"silver": ("resource_type:seed", "silver"), "gold": ("gold", "sync"), None: ()}[layer]
         build_and_publish(session, select)
         if layer == "silver" and not session.problems:
             session.next.append("Next: `make gold`.")
