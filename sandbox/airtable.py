@@ -774,7 +774,10 @@ class Airtable:
             self.bases.keep_schema(base)
             return item["id"]
         elif do in ("rename_field", "change_type", "delete_field", "delete_option"):
-            self._change_field(table, self.item(table, change["field"]), do, change)
+            item = self.item(table, change["field"])
+            if do in ("change_type", "delete_field"):
+                self.bases.cut_inverse(base, item)
+            self._change_field(table, item, do, change)
         else:
             raise ValueError(f"no such change: {do}")
         self.bases.keep_schema(base)

@@ -220,10 +220,21 @@ class Bases:
         for other in base.tables:
             for item in other.fields:
                 if item["type"] == "multipleRecordLinks" and item["options"]["linkedTableId"] == table.id:
-                    item["type"] = "singleLineText"
-                    del item["options"]
-                    self.convert(other, item["id"], lambda cell: None)
+                    self._cut(other, item)
         self.keep_schema(base)
+
+    def cut_inverse(self, base: Base, item: Json) -> None:
+        """A field that is about to link no more leaves text, and empty cells, on its other side."""
+        if item["type"] == "multipleRecordLinks" and "inverseLinkFieldId" in item["options"]:
+            other = base.table(item["options"]["linkedTableId"])
+            inverse = other.field(item["options"]["inverseLinkFieldId"]) if other else None
+            if other and inverse:
+                self._cut(other, inverse)
+
+    def _cut(self, table: Table, item: Json) -> None:
+        item["type"] = "singleLineText"
+        del item["options"]
+        self.convert(table, item["id"], lambda cell: None)
 
     def create(
         self, base: Base, table: Table, cells: Json, moment: int, *, moves_linked: bool = False
@@ -355,7 +366,8 @@ def _timed(options: Json, moment: int) -> str:
 
 def _looked_up(base: Base, table: Table, record: Record, options: Json) -> list[Any] | None:
     link = table.field(options["recordLinkFieldId"])
-    other = base.table(link["options"]["linkedTableId"]) if link else None
+    linked = link.get("options", {}).get("linkedTableId") if link else None
+    other = base.table(linked) if linked else None
     wanted = other.field(options["fieldIdInLinkedTable"]) if other else None
     if link is None or other is None or wanted is None:
         return None

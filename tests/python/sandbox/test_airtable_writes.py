@@ -850,6 +850,9 @@ def test_people_meddle_between_two_calls(send: Send, stand_in: StandIn, tools: T
     assert refusal(send("PATCH", f"{TOOL_TABLE}/{tool(2)}", {"fields": {}})) == (404, "MODEL_ID_NOT_FOUND")
     assert send("PATCH", first, {"fields": {field_id(TOOLS, "Price"): 4}}).json()["fields"]["Cost"] == 4
     assert send("GET", "Shelves").status_code == 403
+    change(stand_in, "delete_field", table=KINDS, field="Teams")
+    [inverse] = [one for one in everything(stand_in)[0][2]["fields"] if one["name"] == "Of"]
+    assert inverse["type"] == "singleLineText"
     fault(stand_in, "apply", changes=[{"do": "revoke_token", "token": TOKEN}])
     assert send("PATCH", first, {"fields": {}}).status_code == 200
     assert refusal(send("PATCH", first, {"fields": {}})) == (401, "UNAUTHORIZED")
