@@ -4,12 +4,20 @@ import math
 import mimetypes
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sandbox.bases import Base, Table, identity, iso
-from sandbox.refusals import Refusal, computed, no_option, no_record_ids, no_row, wrong_value
+from sandbox.refusals import (
+    Refusal,
+    computed,
+    no_option,
+    no_record_ids,
+    no_row,
+    unreadable_date,
+    wrong_value,
+)
 from sandbox.store import Json
 from sandbox.switches import Settings
 
@@ -83,12 +91,12 @@ class Cells:
     def day(self, item: Json, cell: Any) -> str:
         if self.typecast and isinstance(cell, str):
             cell = cell[:10]
-        if not isinstance(cell, str) or not DAY.fullmatch(cell):
+        if not isinstance(cell, str) or (MOMENT.fullmatch(cell) and not DAY.fullmatch(cell)):
             raise wrong_value(item["name"])
         try:
-            datetime.fromisoformat(cell)
+            date.fromisoformat(cell if DAY.fullmatch(cell) else "")
         except ValueError:
-            raise wrong_value(item["name"]) from None
+            raise unreadable_date(item["name"], cell) from None
         return cell
 
     def moment(self, item: Json, cell: Any) -> str:
@@ -96,15 +104,17 @@ class Cells:
         try:
             if isinstance(cell, int | float) and not isinstance(cell, bool):
                 return iso(int(cell))
-            if not isinstance(cell, str) or not MOMENT.fullmatch(cell):
+            if not isinstance(cell, str):
                 raise wrong_value(item["name"])
+            if not MOMENT.fullmatch(cell):
+                raise unreadable_date(item["name"], cell)
             found = datetime.fromisoformat(cell)
             if found.tzinfo is None:
                 zone = item.get("options", {}).get("timeZone", "utc")
                 found = found.replace(tzinfo=UTC if zone in ("utc", "client") else ZoneInfo(zone))
             return found.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         except (ValueError, OverflowError, OSError):
-            raise wrong_value(item["name"]) from None
+            raise unreadable_date(item["name"], str(cell)) from None
 
     def option(self, item: Json, cell: Any) -> str:
         if not isinstance(cell, str):
@@ -113,7 +123,7 @@ class Cells:
             return cell
         made = self.options.setdefault(item["id"], [])
         if not self.typecast or not cell:
-            raise no_option(cell)
+            raise no_option(cell, is_quoted_twice=self.settings.option_quoted_twice)
         if cell not in made:
             made.append(cell)
         if len(item["options"]["choices"]) + len(made) > self.settings.most_options:

@@ -102,6 +102,12 @@ def no_record_ids() -> Refusal:
     return Refusal(422, "INVALID_VALUE_FOR_COLUMN", "Value is not an array of record IDs.")
 
 
-def no_option(option: str) -> Refusal:
+def unreadable_date(name: str, found: str) -> Refusal:
+    why = f'Cannot parse date value "{found}" for field {name}'
+    return Refusal(422, "INVALID_VALUE_FOR_COLUMN", why)
+
+
+def no_option(option: str, *, is_quoted_twice: bool) -> Refusal:
+    option = f'"{option}"' if is_quoted_twice else option
     why = f'Insufficient permissions to create new select option "{option}"'
     return Refusal(422, "INVALID_MULTIPLE_CHOICE_OPTIONS", why)

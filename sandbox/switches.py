@@ -45,6 +45,7 @@ class Settings:
     longest_text: int = 100_000  # open
     most_options: int = 10_000  # open: of a select field
     largest_body: int = 8_000_000  # open: bytes, before a 413
+    option_quoted_twice: bool = False  # open: in the refusal of an option that is not there
     typecast_splits_commas: bool = False  # open: one text becomes several links
     locked: tuple[str, ...] = ()  # ids of tables and fields that only some people may edit
     # Schema

@@ -172,7 +172,7 @@ class Writes:
                 row.record = known[key][0] if known[key] else None
                 meant = row.record.id if row.record else key
             if meant in firsts and self.settings.same_key_twice == "refuse":
-                raise wrong_records("The same record is named more than once in this request.")
+                raise wrong_records("You cannot update the same record multiple times in a single request")
             if meant in firsts and self.settings.same_key_twice == "in_turn" and row.record is None:
                 row.earlier = firsts[meant]
             firsts.setdefault(meant, row)

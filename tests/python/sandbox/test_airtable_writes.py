@@ -309,6 +309,12 @@ def test_cells_read_back(shared: StandIn, field: str, sent: Any, read: Any) -> N
         assert field not in kinds.update(KIND, {field: None})["fields"] or field == "Rich"
 
 
+def test_the_words_for_a_missing_option_are_a_switch(send: Send, stand_in: StandIn) -> None:
+    settings(stand_in, option_quoted_twice=True)
+    message = send("POST", KINDS, {"fields": {"One": "new"}}).json()["error"]["message"]
+    assert message == 'Insufficient permissions to create new select option ""new""'
+
+
 def test_an_attachment_by_url_gets_an_id_and_an_address_of_its_own(kinds: Table) -> None:
     sent = [
         {"url": "https://example.org/a.pdf"},
@@ -344,11 +350,11 @@ WRONG = "INVALID_VALUE_FOR_COLUMN"
         ({"Stars": 1.5}, WRONG, "Stars"),
         ({"Done": 1}, WRONG, "Done"),
         ({"Done": "true"}, WRONG, "Done"),
-        ({"Day": "2026-02-03T00:00:00.000Z"}, WRONG, "Day"),
-        ({"Day": "2026-02-30"}, WRONG, "Day"),
-        ({"Day": "3/2/2026"}, WRONG, "Day"),
-        ({"At": "tomorrow"}, WRONG, "At"),
-        ({"At": "2026-02-03T25:00:00Z"}, WRONG, "At"),
+        ({"Day": "2026-02-03T00:00:00.000Z"}, WRONG, 'Field "Day" cannot accept'),
+        ({"Day": "2026-02-30"}, WRONG, 'Cannot parse date value "2026-02-30" for field Day'),
+        ({"Day": "3/2/2026"}, WRONG, "for field Day"),
+        ({"At": "tomorrow"}, WRONG, 'Cannot parse date value "tomorrow" for field At'),
+        ({"At": "2026-02-03T25:00:00Z"}, WRONG, "for field At"),
         ({"One": "new"}, "INVALID_MULTIPLE_CHOICE_OPTIONS", 'create new select option "new"'),
         ({"One": "a, b"}, "INVALID_MULTIPLE_CHOICE_OPTIONS", "a, b"),
         ({"One": ["A, B"]}, WRONG, "One"),
