@@ -137,6 +137,7 @@ class Client:
     Attributes:
         calls: how many were made, those that failed included.
         failures: the calls that failed for good; those that a retry made good are not there.
+        is_in_doubt: whether an answer to the latest write was lost, so that it may have been done.
     """
 
     def __init__(
@@ -163,6 +164,7 @@ class Client:
         self._answered: deque[float] = deque(maxlen=MOST_IN_A_SECOND)
         self._last: Call | None = None
         self.calls = 0
+        self.is_in_doubt = False
         self.failures: list[FailedCall] = []
 
     def close(self) -> None:
@@ -261,27 +263,42 @@ class Client:
                 )
             given.add(offset)
 
-    def create(self, table_id: str, name: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def create(
+        self, table_id: str, name: str, rows: Sequence[dict[str, Any]], *, typecast: bool = False
+    ) -> list[dict[str, Any]]:
         """Makes at most BATCH_SIZE records of cells by field id. Returns them as they are now, in order.
 
+        Args:
+            typecast: options that a select field lacks are made.
+
         Raises:
-            Refused: none was made. Unanswered: some may be. And as `tables`.
+            Refused: none was made. Unanswered: all may be. And as `tables`.
         """
         body = {"records": [{"fields": row} for row in rows], "returnFieldsByFieldId": True}
+        body |= {"typecast": True} if typecast else {}
         request = _Request("POST", self._table(table_id), f"table {name}", {}, body, False, False)
         return self._records(request, len(rows))
 
     def update(
-        self, table_id: str, name: str, rows: Sequence[tuple[str, dict[str, Any]]]
+        self,
+        table_id: str,
+        name: str,
+        rows: Sequence[tuple[str, dict[str, Any]]],
+        *,
+        typecast: bool = False,
     ) -> list[dict[str, Any]]:
         """Sets cells of at most BATCH_SIZE records, by record id; every other cell stays. Returns the whole
         records, in order.
+
+        Args:
+            typecast: as of `create`.
 
         Raises:
             Refused: none was changed. And as `tables`.
         """
         records = [{"id": record, "fields": cells} for record, cells in rows]
         body = {"records": records, "returnFieldsByFieldId": True}
+        body |= {"typecast": True} if typecast else {}
         request = _Request("PATCH", self._table(table_id), f"table {name}", {}, body, False)
         return self._records(request, len(rows))
 
@@ -312,16 +329,6 @@ class Client:
         path = f"{self._meta('tables')}/{quote(table_id, safe='')}/fields"
         return self._call(_Request("POST", path, f"table {name}", {}, body, False, False))[0]
 
-    def set_choices(self, table_id: str, name: str, field_id: str, choices: Sequence[dict[str, Any]]) -> None:
-        """Gives a select field these options; those that it has must be among them, with their ids.
-
-        Raises:
-            Refused: the field stays as it is. And as `tables`.
-        """
-        path = f"{self._meta('tables')}/{quote(table_id, safe='')}/fields/{quote(field_id, safe='')}"
-        body = {"options": {"choices": list(choices)}}
-        self._call(_Request("PATCH", path, f"table {name}", {}, body, False))
-
     def _meta(self, what: str) -> str:
         return f"meta/bases/{quote(self._base_id, safe='')}/{what}"
 
@@ -336,6 +343,7 @@ class Client:
         return records
 
     def _call(self, request: _Request) -> tuple[dict[str, Any], Any]:
+        self.is_in_doubt = False
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
             retry=retry_if_exception_type(_Again),
@@ -381,6 +389,7 @@ class Client:
 
     def _lost(self, request: _Request, reason: str, wait: float | None = None) -> Exception:
         """What a lost answer means: try again, or that somebody has to look first."""
+        self.is_in_doubt = not request.is_read
         if request.is_safe:
             return _Again(reason, wait)
         problem = f"Airtable did not say whether it changed {request.what}: {reason}."

@@ -129,6 +129,7 @@ MIGRATIONS = (
         word text not null,
         id text not null,
         reconciled_at text,
+        generation integer not null,
         primary key (destination, base_id, model, column_name)
     );
     create table rejected_rows (
@@ -317,8 +318,8 @@ class Ops:
         return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
 
     def forget(self, emails: Sequence[str]) -> int:
-        """Add people to forget. Failed calls and rejected rows that name one of them lose their texts. Of rows
-        that destinations hold, all cells are in doubt from now on: the next sync sends what is left of them.
+        """Add people to forget. Failed calls and rejected rows that name one of them lose their texts. Of
+        rows that destinations hold all cells are in doubt then: the next sync sends what is left of them.
         Returns how many people were new."""
         salt = self._salt()
         # What is overwritten here is gone from the file's bytes too.

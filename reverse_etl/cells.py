@@ -4,6 +4,7 @@ A cell here is in the form that is sent, and None when it is empty: "", false an
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
@@ -143,6 +144,11 @@ def _text(item: Field, value: Any) -> str | None:
 def _without_end(cell: str) -> str | None:
     # Airtable ends rich text with a line of its own.
     return cell.rstrip("\n") or None
+
+
+def _same_rich(one: str, two: str) -> bool:
+    # And it writes every bullet as a dash.
+    return re.sub(r"(?m)^\* ", "- ", one).rstrip() == re.sub(r"(?m)^\* ", "- ", two).rstrip()
 
 
 # --- numbers -------------------------------------------------------------------------------------------
@@ -302,7 +308,7 @@ def _link(item: Field, value: Any) -> list[str] | None:
 _ANY = ("text", "number", "flag", "date", "time")
 KINDS: dict[str, Kind] = {
     **{kind: Kind(_ANY, _text) for kind in TEXTS},
-    "richText": Kind(_ANY, _text, _without_end, lambda one, two: one.rstrip() == two.rstrip()),
+    "richText": Kind(_ANY, _text, _without_end, _same_rich),
     **{kind: Kind(("number",), _number, same=_same_number) for kind in NUMBERS},
     "checkbox": Kind(("flag",), lambda item, value: True if value else None),
     "date": Kind(("date", "time", "text"), _day),

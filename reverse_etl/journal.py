@@ -64,11 +64,18 @@ class Journal:
         query = "select key from airtable_keys where base_id = ? and table_id = ? and is_adopted"
         return {key for (key,) in self._sql.execute(query, (self._base[1], table_id))}
 
-    def sent(self, table_id: str) -> list[tuple[str, str | None, str]]:
-        """Key, fingerprint and cells (JSON) of every row that was sent."""
+    def sent(self, table_id: str) -> list[tuple[str, str | None]]:
+        """Key and fingerprint of every row that was sent."""
         where = "destination = ? and base_id = ? and table_id = ?"
-        query = f"select key, fingerprint, fields from sent_rows where {where}"
+        query = f"select key, fingerprint from sent_rows where {where}"
         return self._sql.execute(query, (*self._base, table_id)).fetchall()
+
+    def cells(self, table_id: str, key: str) -> dict[str, Any] | None:
+        """By field id what was sent of a row; what is in doubt is not there. None for a row never sent."""
+        where = "destination = ? and base_id = ? and table_id = ? and key = ?"
+        query = f"select fields from sent_rows where {where}"
+        found = self._sql.execute(query, (*self._base, table_id, key)).fetchone()
+        return None if found is None else orjson.loads(found[0])
 
     def keep(self, table_id: str, rows: Iterable[Row], *, is_adopted: bool = False) -> None:
         """Take rows as what the destination holds."""
@@ -76,35 +83,72 @@ class Journal:
             self._keep(table_id, rows, is_adopted=is_adopted)
 
     def _keep(self, table_id: str, rows: Iterable[Row], *, is_adopted: bool = False) -> None:
+        moved = 0
         for row in rows:
             self._sql.execute(
                 "insert or replace into sent_rows values (?, ?, ?, ?, ?, ?, ?)",
                 (*self._base, table_id, row.key, row.fingerprint, _json(row.cells), _now()),
             )
             if row.record is not None:
+                place = (self._base[1], table_id, row.key)
+                query = "select record_id from airtable_keys where base_id = ? and table_id = ? and key = ?"
+                moved += self._sql.execute(query, place).fetchone() not in (None, (row.record,))
                 self._sql.execute(
                     "insert into airtable_keys values (?, ?, ?, ?, ?, ?) on conflict do update set"
                     " is_adopted = excluded.is_adopted or (is_adopted and record_id = excluded.record_id),"
                     " record_id = excluded.record_id, written_at = excluded.written_at",
-                    (self._base[1], table_id, row.key, row.record, _now(), is_adopted),
+                    (*place, row.record, _now(), is_adopted),
+                )
+        self._move(table_id, moved)
+
+    def lose(self, table_id: str, keys: Iterable[str]) -> None:
+        """People deleted the records of these rows, which still count as sent."""
+        with self._sql:
+            for key in keys:
+                self._unlink(table_id, key)
+                self._sql.execute(
+                    "update sent_rows set fingerprint = null"
+                    " where destination = ? and base_id = ? and table_id = ? and key = ?",
+                    (*self._base, table_id, key),
                 )
 
-    def drop(self, table_id: str, keys: Iterable[str], *, even_sent: bool = True) -> None:
-        """The records of these rows are gone. Without `even_sent` the rows still count as sent, so that they
-        are not made again."""
+    def drop(self, table_id: str, keys: Iterable[str]) -> None:
+        """Nothing is known of these rows from now on."""
         with self._sql:
-            self._drop(table_id, keys, even_sent=even_sent)
+            self._drop(table_id, keys)
 
-    def _drop(self, table_id: str, keys: Iterable[str], *, even_sent: bool = True) -> None:
-        places = [(self._base[1], table_id, key) for key in keys]
-        self._sql.executemany(
-            "delete from airtable_keys where base_id = ? and table_id = ? and key = ?", places
-        )
-        if even_sent:
-            self._sql.executemany(
+    def _drop(self, table_id: str, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._unlink(table_id, key)
+            self._sql.execute(
                 "delete from sent_rows where destination = ? and base_id = ? and table_id = ? and key = ?",
-                [(self._base[0], *place) for place in places],
+                (*self._base, table_id, key),
             )
+
+    def _unlink(self, table_id: str, key: str) -> None:
+        self._move(table_id, 1)
+        self._sql.execute(
+            "delete from airtable_keys where base_id = ? and table_id = ? and key = ?",
+            (self._base[1], table_id, key),
+        )
+
+    def _move(self, table_id: str, count: int) -> None:
+        """Records of the table are others by now, so links to them have to be looked at."""
+        if count:
+            self._sql.execute(
+                "update bindings set generation = generation + 1"
+                " where destination = ? and base_id = ? and column_name = '' and id = ?",
+                (*self._base, table_id),
+            )
+
+    def generations(self, models: Collection[str]) -> str:
+        """Another text whenever records of these models' tables have become others."""
+        query = (
+            "select model, generation from bindings"
+            " where destination = ? and base_id = ? and column_name = '' order by model"
+        )
+        found = self._sql.execute(query, self._base).fetchall()
+        return " ".join(f"{model}:{generation}" for model, generation in found if model in models)
 
     def doubt(self, table_id: str, rows: Mapping[str, Collection[str]]) -> None:
         """Cells (key to field ids) of which nobody knows what they hold now."""
@@ -121,15 +165,6 @@ class Journal:
                     f"update sent_rows set fields = ?, fingerprint = null where {where}",
                     (_json(cells), *place),
                 )
-
-    def look_again(self, table_id: str) -> None:
-        """No row of the table counts as unchanged before its cells were compared."""
-        with self._sql:
-            self._sql.execute(
-                "update sent_rows set fingerprint = null"
-                " where destination = ? and base_id = ? and table_id = ?",
-                (*self._base, table_id),
-            )
 
     # -- writes under way
 
@@ -212,7 +247,7 @@ class Journal:
         been reconciled."""
         with self._sql:
             self._sql.executemany(
-                "insert into bindings values (?, ?, ?, ?, ?, ?, null) on conflict do update set"
+                "insert into bindings values (?, ?, ?, ?, ?, ?, null, 0) on conflict do update set"
                 " word = excluded.word, id = excluded.id,"
                 " reconciled_at = case when id = excluded.id then reconciled_at end",
                 [(*self._base, model, column, word, key) for column, (word, key) in words.items()],
@@ -271,23 +306,22 @@ class Journal:
                 [(_now(), *self._base, table_id, key) for key in keys],
             )
 
-    def told(self, key: str) -> Iterator[dict[str, Any]]:
-        """What is known of a row: a dict per table that knows something of it."""
-        base_id = self._base[1]
-        query = """
-            select table_id, record_id, is_adopted, null, null, null, null, null, null, written_at
-            from airtable_keys where base_id = :base and key = :key
-            union all
-            select table_id, null, null, table_name, field, reason, remedy, first_seen_at, resolved_at, null
-            from rejected_rows where destination = :destination and base_id = :base and key = :key
-        """
-        names = (
-            *("table_id", "record", "is_adopted", "table", "field", "reason", "remedy"),
-            *("rejected_since", "resolved_at", "written_at"),
-        )
-        found = self._sql.execute(query, {"base": base_id, "key": key, "destination": self._base[0]})
-        for row in found:
-            yield {name: value for name, value in zip(names, row, strict=True) if value is not None}
+    def told(self, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Model and what is known of its row with a key, of each that knows something."""
+        models = {key_of: model for (model, column), (_, key_of) in self.bindings().items() if not column}
+        for table_id, model in models.items():
+            about: dict[str, Any] = {}
+            for table, names in (
+                ("airtable_keys", "record_id, is_adopted, written_at"),
+                ("rejected_rows", "field, reason, remedy, first_seen_at"),
+            ):
+                where = "base_id = ? and table_id = ? and key = ?"
+                where += " and resolved_at is null" if table == "rejected_rows" else ""
+                query = f"select {names} from {table} where {where}"
+                found = self._sql.execute(query, (self._base[1], table_id, key)).fetchone()
+                about |= dict(zip(names.split(", "), found, strict=True)) if found else {}
+            if about:
+                yield model, about
 
 
 def _json(value: Any) -> str:

@@ -57,9 +57,10 @@ def check(rows: Mapping[str, str], things: set[str]) -> None:
     for name in rows:
         thing, _, rest = name.rpartition(".")
         if rest not in known or (thing and thing not in things):
+            prefixes = " or ".join(sorted(things))
             raise ConfigurationError(
                 f"settings.csv sets {name} for airtable, which there is not.",
-                f"There are {', '.join(sorted(known))}, also with {' or '.join(sorted(things))} before a dot.",
+                f"There are {', '.join(sorted(known))}, also with {prefixes} and a dot before them.",
             )
 
 
