@@ -124,6 +124,7 @@ class Bases:
     def __init__(self, store: Store) -> None:
         self.store, self.db = store, store.db
         self.db.executescript(SCHEMA)
+        self.era = 0  # when it began anew: what was there before had other ids
         self._bases: dict[str, Base] | None = None
         self._version: tuple[int, int] | None = None
 
@@ -138,6 +139,7 @@ class Bases:
     def all(self) -> dict[str, Base]:
         if self._bases is None:
             self._bases = {base.id: base for base in self._read()}
+            self.era = self.store.recall("airtable_era", 0)
         return self._bases
 
     def _read(self) -> Iterator[Base]:
@@ -200,7 +202,7 @@ class Bases:
         """An id that was never given before, the same in the same course of events."""
         made = self.store.recall("airtable_made", 0) + 1
         self.store.remember("airtable_made", made)
-        return identity(prefix, *of, made)
+        return identity(prefix, *of, made, self.era)
 
     def add_options(self, base: Base, table: Table, key: str, names: Iterable[str]) -> None:
         """New options of a select field, by its id."""
@@ -241,7 +243,7 @@ class Bases:
     ) -> Record:
         """A new record; `cells` by field id, as for `write`."""
         table.last_record += 1
-        key = identity("rec", table.id, table.last_record)
+        key = identity("rec", table.id, table.last_record, self.era)
         record = table.records[key] = Record(key, table.last_record, moment, moment, {})
         self.db.execute(
             "update airtable_tables set last_record = ? where id = ?", (table.last_record, table.id)

@@ -297,6 +297,7 @@ def staff_of(*, seed: int, attendees: int) -> "StaffBase":
 
 def fill_bases(store: Store, *, seed: int, attendees: int) -> None:
     Bases(store).fill([staff_of(seed=seed, attendees=attendees).base])
+    store.remember("airtable_era", int(store.clock()))
 
 
 def world_of(store: Store) -> "World":

@@ -12,10 +12,10 @@ from requests import HTTPError
 
 from sandbox import bases
 from sandbox.airtable import SCOPES, TOKEN
-from sandbox.bases import Base, Record
-from sandbox.server import StandIn, running
-from sandbox.staff_base import field_id, table
-from sandbox.store import Json
+from sandbox.bases import Base, Bases, Record
+from sandbox.server import StandIn, fill, running
+from sandbox.staff_base import BASE_ID, VENUES, field_id, table
+from sandbox.store import Json, Store
 from tests.python.sandbox.test_airtable import BASE, NOW, OTHER, refusal, shed, tool, tools
 
 __all__ = ["tools"]  # fixture
@@ -890,3 +890,20 @@ def test_what_was_written_survives_a_restart_and_a_snapshot_puts_it_back(tmp_pat
     with running(tmp_path) as stand_in:
         settings(stand_in, mode="off")
         assert everything(stand_in) == found[1]
+
+
+def test_what_begins_anew_gives_other_ids() -> None:
+    moments = iter((1, 1, 2))
+    store = Store(None, lambda: next(moments))
+    found = []
+    for _ in range(3):
+        fill(store, seed=1, attendees=5)
+        bases = Bases(store)
+        base = bases.all()[BASE_ID]
+        table = base.table(VENUES)
+        assert table is not None
+        found.append((list(table.records), bases.create(base, table, {}, 0).id, bases.new_id("fld")))
+    store.close()
+    assert found[0] == found[1]
+    assert found[0][0] == found[2][0]
+    assert not {*found[0][1:]} & {*found[2][1:]}
