@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,17 @@ import pytest
 from boxoffice.settings import ROOT
 from tests.python.boxoffice.conftest import Command, Ended, process_environment
 
-TRACKED = ("boxoffice", "ingest", "macros", "models", "sandbox", "seeds", "data/sample", "tests/generic")
+TRACKED = (
+    "boxoffice",
+    "ingest",
+    "reverse_etl",
+    "macros",
+    "models",
+    "sandbox",
+    "seeds",
+    "data/sample",
+    "tests/generic",
+)
 TOKEN = "WRONGTOKEN99"
 
 # Kills the process with the last breath of the step named first, as a power cut would.
@@ -102,7 +114,7 @@ def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, 
     lines = ended.out.strip().splitlines()
     assert lines[0].startswith("Sandbox mode")
     assert "sandbox mode" in lines[-1]
-    for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
+    for step in ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"):
         assert sum(line.startswith(f"{step}: ") for line in lines) == 1
     assert "Look at it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
     assert (clone.folder / "warehouse" / "sandbox").is_dir()
@@ -130,9 +142,40 @@ def test_no_name_and_no_email_of_the_samples_is_published(newcomer: tuple[Clone,
     assert [person for person in people if person in published or person in raw] == []
 
 
+def test_orders_travel_to_an_airtable_base_once(newcomer: tuple[Clone, Ended]) -> None:
+    clone, _ = newcomer
+    base, written = base_of(clone), written_by(clone)
+    path = clone.folder / "warehouse" / "sandbox.duckdb"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        for table, model, key, of_people in (
+            ("Venues", "venues", "venue_key", 1),
+            ("Events", "events", "event_key", 0),
+            ("Ticket Sales", "ticket_sales", "ticket_sale_key", 0),
+        ):
+            held = [record["fields"].get("boxoffice key") for record in base[table]]
+            rows = connection.execute(f"select {key} from sync.sync_airtable__{model}").fetchall()
+            assert held.count(None) == of_people
+            assert sorted(key for key in held if key) == sorted(key for (key,) in rows)
+            creates, adopts = written[1, table, "create"], written.get((1, table, "adopt"), (0, 0))
+            assert creates[1] + adopts[1] == len(rows)
+            assert (creates[0], adopts[0]) == (math.ceil(creates[1] / 10), math.ceil(adopts[1] / 10))
+        assert written[1, "Venues", "adopt"][1] == 3  # begun by hand, found by name
+        money = connection.execute(
+            "select sum(gross_amount), sum(ticket_count) from sync.sync_airtable__ticket_sales"
+        ).fetchone()
+    sales = [record["fields"] for record in base["Ticket Sales"]]
+    assert money == (
+        sum(Decimal(repr(sale["Gross"])) for sale in sales),
+        sum(sale["Tickets"] for sale in sales),
+    )
+    shows = {record["id"]: record["fields"]["boxoffice key"] for record in base["Events"]}
+    assert all(shows[link] for sale in sales for link in sale.get("Event", ()))
+
+
 def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     clone, _ = newcomer
     before, people = clone.marts(), customers(clone)
+    base, written = base_of(clone), written_by(clone)
     # A column of one's own in a mapping, which the table made by the first run has not.
     mapping = clone.folder / "sandbox" / "mappings" / "event_links.csv"
     mapping.write_text("eventbrite_event_id,sheets_event_id,note\n", encoding="utf-8")
@@ -142,6 +185,25 @@ def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     assert [steps[source]["changed"] for source in ("sheets", "eventbrite", "airtable")] == [0, 0, 0]
     assert clone.marts() == before
     assert customers(clone) == people
+    sync = steps["sync airtable"]
+    assert (sync["status"], sync["changed"], sync["rejected"], sync["requests"]) == ("ok", 0, 0, 1)
+    assert (base_of(clone), written_by(clone)) == (base, written)
+
+
+def base_of(clone: Clone) -> dict[str, list[dict[str, Any]]]:
+    """The stand-in's base: table to its records."""
+    shown = json.loads(clone.python("-m", "sandbox", "show", "airtable", "--json").out)
+    return shown[0]["tables"]
+
+
+def written_by(clone: Clone) -> dict[tuple[int, str, str], tuple[int, int]]:
+    """Run, table and operation to calls and rows, as the journal has them."""
+    with sqlite3.connect(clone.folder / "warehouse" / "sandbox_ops.sqlite") as connection:
+        rows = connection.execute(
+            "select run_id, table_name, operation, count(*), sum(row_count) from journal"
+            " where state = 'answered' group by 1, 2, 3"
+        )
+        return {(run, table, operation): (calls, count) for run, table, operation, calls, count in rows}
 
 
 def customers(clone: Clone) -> list[tuple[Any, ...]]:
@@ -242,13 +304,13 @@ def test_killed_after_any_step_the_next_run_ends_as_if_nothing_had_been(
     newcomer: tuple[Clone, Ended], tmp_path: Path
 ) -> None:
     clone = Clone(tmp_path / "killed")
-    for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
+    for step in ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"):
         assert clone.python("-c", KILLED_AFTER, step, "run").code == -signal.SIGKILL
     assert clone.run().code == 0
     assert clone.marts() == newcomer[0].marts()
     with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
         runs = connection.execute("select status from ops.runs order by run_id").fetchall()
-    assert [status for (status,) in runs] == ["killed"] * 5 + ["ok"]
+    assert [status for (status,) in runs] == ["killed"] * 6 + ["ok"]
 
 
 def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command, tmp_path: Path) -> None:
@@ -259,7 +321,7 @@ def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command
     document = ended.document
     assert ended.code == document["exit_code"] == 1
     steps = [step["name"] for step in document["steps"]]
-    assert steps == ["sheets", "eventbrite", "airtable", "build", "publish"]
+    assert steps == ["sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"]
     assert any("venues.csv" in problem["problem"] for problem in document["problems"])
     assert (tmp_path / "data" / "marts.duckdb").is_file()
 
