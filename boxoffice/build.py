@@ -86,12 +86,16 @@ class GoldTable:
 
 @dataclass(frozen=True)
 class SyncColumn:
-    """A column of a sync model. `meta` is what its yml says for the destination, {} where it says nothing."""
+    """A column of a sync model. `meta` is what its yml says for the destination, {} where it says nothing.
+
+    is_personal: it tells of people, so its values are for the destination alone.
+    """
 
     name: str
     data_type: str
     description: str
     meta: Mapping[str, Any]
+    is_personal: bool = False
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,7 @@ def _sync_model(node: Any) -> SyncModel:
                 column.data_type or "",
                 column.description,
                 column.config.meta.get(destination) or column.meta.get(destination) or {},
+                _is_personal(column),
             )
             for column in node.columns.values()
         },
@@ -308,14 +313,16 @@ def _touches_gold(node: Any, manifest: Any) -> bool:
     return any("gold" in tested.fqn[1:-1] for tested in nodes)
 
 
+def _is_personal(column: Any) -> bool:
+    return bool(column.meta.get("personal") or column.config.meta.get("personal"))
+
+
 def _gold_tables(manifest: Any) -> Iterator[tuple[str, GoldTable]]:
     for node in manifest.nodes.values():
         if str(node.resource_type) != "model" or "gold" not in node.fqn[1:-1]:
             continue
         columns = {
-            column.name: column.description
-            for column in node.columns.values()
-            if not (column.meta.get("personal") or column.config.meta.get("personal"))
+            column.name: column.description for column in node.columns.values() if not _is_personal(column)
         }
         yield node.alias, GoldTable(schema=node.schema, description=node.description, columns=columns)
 

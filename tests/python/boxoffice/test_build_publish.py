@@ -120,7 +120,7 @@ models:
       - name: person_name
         data_type: string
         description: Their name.
-        config: {meta: {somewhere: {field: Name}}}
+        config: {meta: {personal: true, somewhere: {field: Name}}}
       - {name: person_id, data_type: int, description: The person's id., data_tests: [unique]}
   - name: sync_somewhere__buyers
     description: One row per buyer.
@@ -155,7 +155,9 @@ def test_sync_models_are_told_with_their_meta(settings: Settings, project: Path,
         description="One row per person.",
         meta={"table": "People", "key": "person_id"},
         columns={
-            "person_name": SyncColumn("person_name", "string", "Their name.", {"field": "Name"}),
+            "person_name": SyncColumn(
+                "person_name", "string", "Their name.", {"field": "Name"}, is_personal=True
+            ),
             "person_id": SyncColumn("person_id", "int", "The person's id.", {}),
         },
     )
