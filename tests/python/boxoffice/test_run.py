@@ -190,6 +190,48 @@ def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     assert (base_of(clone), written_by(clone)) == (base, written)
 
 
+ROOMS = """model,column,airtable
+venues,,Rooms
+venues,venue_name,Room
+venues,city,Town
+venues,region,State / region
+venues,capacity,fld2WsywKJ5zzF4m1
+"""
+
+
+@pytest.mark.slow
+def test_one_base_can_be_source_and_destination_for_ever(
+    newcomer: tuple[Clone, Ended], tmp_path: Path
+) -> None:
+    clone = Clone(tmp_path / "rooms")
+    mappings = clone.folder / "sandbox" / "mappings"
+    (mappings / "airtable_fields.csv").write_text(ROOMS, encoding="utf-8")
+    (mappings / "settings.csv").write_text("destination,name,value\nairtable,create_options,yes\n")
+    ended = clone.run()
+    assert ended.code == 0, ended.said
+    base, conformed = base_of(clone), conformed_of(clone)
+    assert conformed == conformed_of(newcomer[0])
+    # People's rooms that Eventbrite knows are the same rows still, and theirs alone stay alone.
+    assert written_by(clone)[1, "Rooms", "adopt"] == (1, 6)
+    assert [room["fields"].get("boxoffice key") for room in base["Rooms"]].count(None) == 2
+    for _ in range(4):
+        (step,) = (step for step in clone.run("--json").document["steps"] if step["name"] == "sync airtable")
+        assert (step["status"], step["changed"], step["requests"]) == ("ok", 0, 1)
+        assert (base_of(clone), conformed_of(clone)) == (base, conformed)
+    shutil.rmtree(clone.folder)
+
+
+def conformed_of(clone: Clone) -> dict[str, int]:
+    """Rows of each conformed table."""
+    path = clone.folder / "warehouse" / "sandbox.duckdb"
+    names = sorted(path.stem for path in (clone.folder / "models" / "silver" / "conformed").glob("*.sql"))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        counts = {
+            name: connection.execute(f"select count(*) from silver.{name}").fetchone() for name in names
+        }
+    return {name: count for name, (count,) in counts.items()}
+
+
 def base_of(clone: Clone) -> dict[str, list[dict[str, Any]]]:
     """The stand-in's base: table to its records."""
     shown = json.loads(clone.python("-m", "sandbox", "show", "airtable", "--json").out)
