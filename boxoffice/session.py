@@ -115,7 +115,8 @@ class Session:
                 self._record(step)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        self.terminal.advance(self.steps[-1].name, what, done, total)
+        if self.steps:
+            self.terminal.advance(self.steps[-1].name, what, done, total)
 
     def problem(self, step: str, error: BoxofficeError) -> None:
         self.problems.append((step, error))
