@@ -68,9 +68,10 @@ def test_weeks_are_those_of_the_iso_calendar_on_every_day_there_is(warehouse_of)
 def test_dbt_makes_what_it_reads_of_the_ops_file_as_the_core_does(warehouse_of, tmp_path):
     warehouse = warehouse_of(Bronze())
     warehouse.build("--select", "currencies", *NO_TESTS)
+    # No model reads the tables left out.
     columns = (
         "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'ops' "
-        "and table_name not in ('api_errors', 'journal', 'rejected_rows') order by all"  # no model reads these
+        "and table_name not in ('api_errors', 'journal', 'rejected_rows') order by all"
     )
     bare = warehouse.rows(columns)
     with ops.opened(tmp_path / "ops.sqlite") as store:
