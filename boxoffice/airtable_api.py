@@ -309,7 +309,9 @@ class Client:
             Refused: none was deleted. And as `tables`.
         """
         query = {"records[]": list(records)}
-        self._call(_Request("DELETE", self._table(table_id), f"table {name}", query, None, False))
+        request = _Request("DELETE", self._table(table_id), f"table {name}", query, None, False)
+        if {each.get("id") for each in self._records(request, len(records))} != set(records):
+            raise self._amiss(request)
 
     def make_table(self, body: dict[str, Any]) -> dict[str, Any]:
         """Makes a table. Returns it, with its fields and their ids.
@@ -338,9 +340,16 @@ class Client:
     def _records(self, request: _Request, count: int) -> list[dict[str, Any]]:
         records = self._call(request)[0].get("records")
         if not isinstance(records, list) or len(records) != count:
-            problem = f"Airtable's answer for {request.what} is not about the {count} records sent."
-            raise self._failed(Unanswered(problem, "Run again: it looks before it sends again."))
+            raise self._amiss(request)
+        if not all(isinstance(each, dict) and isinstance(each.get("id"), str) for each in records):
+            raise self._amiss(request)
         return records
+
+    def _amiss(self, request: _Request) -> CallError:
+        """The answer to a write tells nothing of the records that it was about."""
+        self.is_in_doubt = True
+        problem = f"Airtable's answer for {request.what} does not tell of the records sent."
+        return self._described(Unanswered(problem, "Run again: it looks before it sends again."))
 
     def _call(self, request: _Request) -> tuple[dict[str, Any], Any]:
         self.is_in_doubt = False

@@ -4,9 +4,10 @@ runs: one row per command. steps: one per step of a run. api_errors: one per fai
 forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
 boxoffice keeps; is_adopted where people had made it. journal: one per write to a destination, with what it is
 about until it is answered. sent_rows: one per row that a destination holds as far as we know; a cell that is
-not in `fields` is in doubt. bindings: one per model, and per column, with what it was last bound to.
-rejected_rows: one per row that was refused. identities: one per record of a source that is a venue or tells
-of a person, see identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
+not in `fields` is in doubt, and in those in `theirs` stands what people had written before the row was ours.
+bindings: one per model, and per column, with what it was last bound to. rejected_rows: one per row that was
+refused. identities: one per record of a source that is a venue or tells of a person, see identities.py.
+tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
 import hashlib
@@ -118,6 +119,7 @@ MIGRATIONS = (
         key text not null,
         fingerprint text,
         fields text not null,
+        theirs text not null,
         sent_at text not null,
         primary key (destination, base_id, table_id, key)
     );
@@ -291,6 +293,14 @@ class Ops:
                 " (select distinct run_id from tests order by run_id desc limit ?)",
                 (TESTED_RUNS,),
             )
+
+    def failed_tests(self) -> set[str]:
+        """The tests of error severity that failed when they last could be run."""
+        rows = self.connection.execute(
+            "select test from tests as latest where severity = 'error' and status in ('fail', 'error')"
+            " and run_id = (select max(run_id) from tests where test = latest.test and status <> 'skipped')"
+        )
+        return {test for (test,) in rows}
 
     def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:
         """Keep a failed call for RETENTION_DAYS. Returns the id that people are shown."""

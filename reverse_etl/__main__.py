@@ -6,9 +6,9 @@ from functools import partial
 
 import click
 
-from boxoffice import mappings, stand_ins
+from boxoffice import build, mappings, stand_ins
 from boxoffice.airtable_api import Client
-from boxoffice.build import SyncModel, sync_models
+from boxoffice.build import SyncModel
 from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
 from boxoffice.session import Session, conduct, observe
 from boxoffice.settings import Settings
@@ -137,7 +137,9 @@ def main(
         sys.exit(observe("explain", partial(explained, key), as_json=as_json))
 
     def body(session: Session) -> None:
-        models = sync_models(session.settings)
+        models, unsound = build.sound_sync_models(session.settings, session.ops.failed_tests())
+        if unsound:
+            session.problem(STEP, build.unsound(unsound))
         with stand_ins.started(session.settings) as ready:
             sync(
                 session,

@@ -12,7 +12,7 @@ from boxoffice.airtable_api import Client, Withheld
 from boxoffice.build import SyncModel
 from boxoffice.errors import BoxofficeError, ConfigurationError
 from reverse_etl import binding, bootstrap, differ, plan
-from reverse_etl.apply import Hopeless, Writer, Written
+from reverse_etl.apply import Writer, Written
 from reverse_etl.binding import Binding, Words
 from reverse_etl.differ import Differ
 from reverse_etl.journal import Journal
@@ -105,7 +105,9 @@ class Sync:
                 if reconciles or not self._journal.reconciled(each.model.name):
                     look.reconcile(overwrites=reconciles or each.policies.on_edit == "overwrite")
                 parents = Parents(self._journal, self._table_ids, plans)
-                plans[each.model.name] = plan.made(each, rows, self._journal, look, parents)
+                made = plan.made(each, rows, self._journal, look, parents)
+                made.reconciled = reconciles
+                plans[each.model.name] = made
             self.outcome.plans = list(plans.values())
             self.outcome.problems += [problem for each in plans.values() for problem in each.problems]
 
@@ -121,8 +123,9 @@ class Sync:
             self.outcome.written[each.bound.model.name] = writer.written
             try:
                 writer.write()
-            except (Withheld, Hopeless) as problem:
+            except Withheld as problem:
                 self.outcome.problems.append(problem)
+            self.outcome.problems += writer.written.problems
 
     def _bound(self, rows: Differ) -> Binding:
         remembered = self._journal.bindings()

@@ -6,24 +6,39 @@ A batch that is refused is split until the row is found that it is refused for.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from boxoffice.airtable_api import ATTEMPTS, BATCH_SIZE, Client, Refused, Unanswered, Unavailable
+from boxoffice.airtable_api import (
+    ATTEMPTS,
+    BATCH_SIZE,
+    Client,
+    Refused,
+    Unanswered,
+    Unavailable,
+    Withheld,
+)
 from boxoffice.errors import BoxofficeError, CallError
-from reverse_etl.journal import Journal, Rejection, Row
+from reverse_etl.journal import Journal, Rejection
 from reverse_etl.look import Look, Progress, twice
 from reverse_etl.plan import Change, Plan
 
-# Batches in which every row is refused, one after another, before a table is given up.
-HOPELESS = 3
+# Batches in which every row is refused, one after another, before a table is given up; and calls, when
+# Airtable blames no field, as it does when the base is full.
+HOPELESS, HOPELESS_CALLS = 3, 6
 RECORD = re.compile(r"rec[0-9A-Za-z]{14}")
 GONE = ("ROW_DOES_NOT_EXIST", "MODEL_ID_NOT_FOUND")
+REASONS = {
+    "INVALID_VALUE_FOR_COLUMN": "Airtable does not take the value for this field",
+    "INVALID_MULTIPLE_CHOICE_OPTIONS": "The field has no such option, and may not be given it",
+    "UNKNOWN_FIELD_NAME": "A field was deleted while this ran",
+    "REQUEST_TOO_LARGE": "The row is larger than Airtable takes",
+}
 T = TypeVar("T")
 
 
 class Hopeless(BoxofficeError):
-    """Airtable refuses every row of the table."""
+    """Airtable refuses whatever is sent."""
 
 
 @dataclass
@@ -34,6 +49,7 @@ class Written:
     rejections: list[Rejection] = field(default_factory=list)
     edits: Counter[str] = field(default_factory=Counter)
     missing: int = 0
+    problems: list[BoxofficeError] = field(default_factory=list)
 
 
 class Writer:
@@ -52,7 +68,7 @@ class Writer:
         self._client, self._journal, self._plan, self._look = client, journal, plan, look
         self._bound, self._table_ids, self._progress = plan.bound, table_ids, progress
         self._table = (plan.bound.table_id, plan.bound.table)
-        self._refused_batches = 0
+        self._refused_calls = 0
         self._links: dict[str, dict[str, str]] = {}
         self.written = Written()
 
@@ -60,7 +76,7 @@ class Writer:
         """Creates, then adoptions, updates and deletes. `written` tells what was done, also when this raises.
 
         Raises:
-            CallError: Airtable did not do it; what was done stays. Hopeless: it refuses all of it.
+            CallError: Airtable did not do it; what was done stays.
         """
         plan = self._plan
         self._journal.keep(self._bound.table_id, plan.unchanged)
@@ -68,25 +84,30 @@ class Writer:
         self._reject(plan.rejections)
         self._journal.resolve(self._bound.table_id, plan.resolved)
         for changes in (plan.creates, plan.adopts, plan.updates):
-            self._write([change for change in changes if self._linked(change)])
+            try:
+                self._write([change for change in changes if self._linked(change)])
+            except Hopeless as problem:
+                self.written.problems.append(problem)
         for keys in _batches(list(plan.deletes)):
             self._delete(keys)
 
     def _write(self, changes: Sequence[Change]) -> None:
+        refused_batches = self._refused_calls = 0
         for batch in _batches(changes):
             before = len(self.written.rejections)
             self._send(batch)
-            self._refused_batches += 1
-            if len(self.written.rejections) - before < len(batch):
-                self._refused_batches = 0
-            if self._refused_batches == HOPELESS:
-                said = self.written.rejections[-1].reason
-                raise Hopeless(
-                    f"Airtable refused every row of {HOPELESS} batches for {self._bound.table}; no more were"
-                    f" sent. The last one: {said}",
-                    "Mend that first; the rows are tried again then.",
-                )
+            is_refused = len(self.written.rejections) - before == len(batch)
+            refused_batches = refused_batches + 1 if is_refused else 0
+            if refused_batches == HOPELESS:
+                raise self._hopeless(self.written.rejections[-1].reason)
             self._progress(self._bound.table, sum(self.written.done.values()), None)
+
+    def _hopeless(self, reason: str) -> Hopeless:
+        return Hopeless(
+            f"Airtable refuses every row of {self._bound.table}, so no more were sent. {reason}",
+            "Mend that first; the next run tries all of them. A base that is full takes no more rows: one on"
+            " the Free plan holds 1,000 in all its tables.",
+        )
 
     def _linked(self, change: Change) -> bool:
         """Put in the records of parents, which are all made by now; False when one was refused."""
@@ -99,7 +120,7 @@ class Writer:
                 self._links[parent] = self._journal.records(self._table_ids[parent])
             found = self._links[parent]
             if missing := [key for key in keys if key not in found]:
-                reason = f"What it links to was refused: {missing[0]} of {parent.rpartition('__')[2]}."
+                reason = f"What it links to was not written: {missing[0]} of {parent.rpartition('__')[2]}."
                 remedy = f"See why: `python -m reverse_etl airtable --explain {missing[0]}`."
                 self._reject([Rejection(change.key, "parent", reason, remedy, item.name, missing[0])])
                 return False
@@ -122,9 +143,14 @@ class Writer:
         if refusal is None:
             try:
                 self._create(changes) if changes[0].kind == "create" else self._update(changes)
+                self._refused_calls = 0
                 return True
             except Refused as error:
                 refusal = error
+                names_cause = error.kind in (*REASONS, *GONE)
+                self._refused_calls = 0 if names_cause else self._refused_calls + 1
+                if self._refused_calls == HOPELESS_CALLS:
+                    raise self._hopeless(f"It says {error.kind or 'nothing more'}.") from None
         meant = [change for change in changes if self._is_meant(change, refusal)]
         if 0 < len(meant) < len(changes):
             # Airtable names the record: no need to search.
@@ -163,28 +189,20 @@ class Writer:
         except CallError:
             self._undo(call_id)
             raise
-        rows = [
-            Row(change.key, change.whole, change.fingerprint, str(record["id"]))
-            for change, record in zip(changes, records, strict=True)
-        ]
-        self._journal.answered(call_id, table_id, rows=rows)
+        for change, record in zip(changes, records, strict=True):
+            change.record = str(record["id"])
+        self._journal.answered(call_id, table_id, rows=[change.row for change in changes])
         self._did(changes)
 
     def _keep(self, changes: Sequence[Change]) -> None:
         """Rows that were made although no answer came."""
-        self._journal.keep(
-            self._bound.table_id, [Row(change.key, change.whole, change.fingerprint) for change in changes]
-        )
+        self._journal.keep(self._bound.table_id, [change.row for change in changes])
         self._did(changes)
 
     def _update(self, changes: Sequence[Change]) -> None:
         table_id, table = self._table
         is_adoption = changes[0].kind == "adopt"
-        before = [
-            Row(change.key, {each: cell for each, cell in change.whole.items() if each not in change.cells})
-            for change in changes
-        ]
-        call_id = self._begin("adopt" if is_adoption else "update", changes, before if is_adoption else [])
+        call_id = self._begin("adopt" if is_adoption else "update", changes)
         rows = [(str(change.record), change.cells) for change in changes]
         try:
             records = self._client.update(table_id, table, rows, typecast=_makes_options(changes))
@@ -194,20 +212,22 @@ class Writer:
             raise
         in_doubt: dict[str, list[str]] = {}
         for change, record in zip(changes, records, strict=True):
-            others = {each: cell for each, cell in change.whole.items() if each not in change.cells}
-            edits = {} if is_adoption else self._look.edited(change.key, others, self._look.read(record))
+            others = replace(change.row, cells=_without(change))
+            edits = self._look.edited(others, self._look.read(record))
             if edits and self._bound.policies.on_edit == "overwrite":
                 in_doubt[change.key] = list(edits)
-        kept = [Row(change.key, change.whole, change.fingerprint, change.record) for change in changes]
+        kept = [change.row for change in changes]
         self._journal.answered(call_id, table_id, rows=kept, in_doubt=in_doubt, is_adopted=is_adoption)
         self._did(changes)
 
     def _delete(self, keys: Sequence[str]) -> None:
         table_id, table = self._table
+        if not keys:
+            return
         call_id = self._journal.begin(table_id, table, "delete", {key: [] for key in keys})
         try:
             self._client.delete(table_id, table, [self._plan.deletes[key] for key in keys])
-        except Refused as refusal:
+        except (Refused, Withheld) as refusal:
             self._undo(call_id)
             self._delete_rest(keys, refusal)
             return
@@ -217,26 +237,31 @@ class Writer:
         self._journal.answered(call_id, table_id, gone=keys)
         self.written.done["delete"] += len(keys)
 
-    def _delete_rest(self, keys: Sequence[str], refusal: Refused) -> None:
-        """What is left to delete of a batch that was refused."""
-        rest = keys
-        if refusal.kind in GONE:
-            found = self._look.find(keys)
-            rest = [key for key in keys if any(r.id == self._plan.deletes[key] for r in found.get(key, []))]
-            self._journal.drop(self._bound.table_id, [key for key in keys if key not in rest])
-            self.written.done["delete"] += len(keys) - len(rest)
-        if len(rest) == 1 and len(keys) == 1:
+    def _delete_rest(self, keys: Sequence[str], refusal: Refused | Withheld) -> None:
+        """What is left to delete of a batch that was not deleted: one that is gone keeps all others."""
+        found = self._look.find(keys)
+        rest = [key for key in keys if any(r.id == self._plan.deletes[key] for r in found.get(key, []))]
+        self._journal.drop(self._bound.table_id, [key for key in keys if key not in rest])
+        self.written.done["delete"] += len(keys) - len(rest)
+        if len(rest) < len(keys):
+            self._delete(rest)
+        elif isinstance(refusal, Withheld):
+            raise refusal
+        elif len(rest) == 1:
             self._reject([self._rejection(rest[0], refusal)])
-        elif len(rest) == len(keys):
+        else:
             self._delete(rest[: len(rest) // 2])
             self._delete(rest[len(rest) // 2 :])
-        elif rest:
-            self._delete(rest)
 
-    def _begin(self, operation: str, changes: Sequence[Change], before: Sequence[Row] = ()) -> int:
-        return self._journal.begin(
-            *self._table, operation, {change.key: list(change.cells) for change in changes}, before=before
-        )
+    def _begin(self, operation: str, changes: Sequence[Change]) -> int:
+        # What is to be adopted counts as sent at once: which cells are people's is known now only.
+        before = [
+            replace(change.row, cells=_without(change), fingerprint=None, record=None)
+            for change in changes
+            if operation == "adopt"
+        ]
+        rows = {change.key: list(change.cells) for change in changes}
+        return self._journal.begin(*self._table, operation, rows, before=before)
 
     def _undo(self, call_id: int) -> bool:
         """After an error: whether nothing was changed, for sure; else the next run has to find out."""
@@ -300,13 +325,7 @@ class Writer:
         if refusal.kind == "INVALID_MULTIPLE_CHOICE_OPTIONS" and change is not None:
             items = [each for each in self._bound.fields.values() if each.choices and each.id in change.cells]
             item = items[0] if len(items) == 1 else item
-        reasons = {
-            "INVALID_VALUE_FOR_COLUMN": "Airtable does not take the value for this field",
-            "INVALID_MULTIPLE_CHOICE_OPTIONS": "The field has no such option, and may not be given it",
-            "UNKNOWN_FIELD_NAME": "A field was deleted while this ran",
-            "REQUEST_TOO_LARGE": "The row is larger than Airtable takes",
-        }
-        said = reasons.get(refusal.kind, "Airtable refuses the row")
+        said = REASONS.get(refusal.kind, "Airtable refuses the row")
         return Rejection(
             key,
             refusal.kind or "refused",
@@ -324,6 +343,11 @@ class Writer:
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), BATCH_SIZE):
         yield items[start : start + BATCH_SIZE]
+
+
+def _without(change: Change) -> dict[str, Any]:
+    """The cells of a row that a change does not send."""
+    return {each: cell for each, cell in change.whole.items() if each not in change.cells}
 
 
 def _makes_options(changes: Sequence[Change]) -> bool:

@@ -61,7 +61,9 @@ def make(
                     "Write the id of one that is there, or the name of one to be made.",
                 )
             # The first field becomes the primary one, which cannot be a link.
-            fields = sorted(needed.values(), key=lambda each: bool(each["type"] == LINK))
+            fields = list(needed.values())
+            first = next((place for place, each in enumerate(fields) if each["type"] != LINK), 0)
+            fields.insert(0, fields.pop(first))
             table = {"name": word, "description": _short(model.description), "fields": fields}
             known.append(client.make_table(table))
             made.append(f"table {word} with {len(fields)} fields")

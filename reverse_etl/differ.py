@@ -39,17 +39,16 @@ def opened(warehouse: Path) -> "Iterator[Differ]":
 class Differ:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._types: dict[str, dict[str, str]] = {}
 
     def types(self, models: Iterable[SyncModel]) -> dict[str, dict[str, str]]:
         """Model to its columns' types, of those that are built."""
-        rows = self._connection.execute(
-            "select table_schema || '.' || table_name, column_name, data_type from information_schema.columns"
-        ).fetchall()
-        built: dict[str, dict[str, str]] = {}
-        for table, column, data_type in rows:
-            built.setdefault(table, {})[column] = data_type
+        if not self._types:
+            query = "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
+            for table, column, data_type in self._connection.execute(query).fetchall():
+                self._types.setdefault(table, {})[column] = data_type
         places = {model.name: f"{model.schema}.{model.alias}" for model in models}
-        return {name: built[place] for name, place in places.items() if place in built}
+        return {name: self._types[place] for name, place in places.items() if place in self._types}
 
     def count(self, model: SyncModel) -> int:
         """Rows of the model."""

@@ -15,12 +15,17 @@ from boxoffice.ops import Ops, as_text
 
 @dataclass(frozen=True)
 class Row:
-    """A row as a destination holds it by now. cells: by field id; those in doubt are not there."""
+    """A row as a destination holds it by now.
+
+    cells: by field id, what we sent; those in doubt are not there. theirs: of the fields, those in which
+    people's own cell stands, from before the row was ours.
+    """
 
     key: str
     cells: Mapping[str, Any]
     fingerprint: str | None = None
     record: str | None = None
+    theirs: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,12 @@ class Journal:
         query = f"select key, fingerprint from sent_rows where {where}"
         return self._sql.execute(query, (*self._base, table_id)).fetchall()
 
-    def cells(self, table_id: str, key: str) -> dict[str, Any] | None:
-        """By field id what was sent of a row; what is in doubt is not there. None for a row never sent."""
+    def row(self, table_id: str, key: str) -> Row:
+        """What was sent of a row; nothing of one that was not."""
         where = "destination = ? and base_id = ? and table_id = ? and key = ?"
-        query = f"select fields from sent_rows where {where}"
+        query = f"select fields, theirs from sent_rows where {where}"
         found = self._sql.execute(query, (*self._base, table_id, key)).fetchone()
-        return None if found is None else orjson.loads(found[0])
+        return Row(key, orjson.loads(found[0]), theirs=orjson.loads(found[1])) if found else Row(key, {})
 
     def keep(self, table_id: str, rows: Iterable[Row], *, is_adopted: bool = False) -> None:
         """Take rows as what the destination holds."""
@@ -86,8 +91,11 @@ class Journal:
         moved = 0
         for row in rows:
             self._sql.execute(
-                "insert or replace into sent_rows values (?, ?, ?, ?, ?, ?, ?)",
-                (*self._base, table_id, row.key, row.fingerprint, _json(row.cells), _now()),
+                "insert or replace into sent_rows values (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(*self._base, table_id, row.key, row.fingerprint),
+                    *(_json(row.cells), _json(list(row.theirs)), _now()),
+                ),
             )
             if row.record is not None:
                 place = (self._base[1], table_id, row.key)

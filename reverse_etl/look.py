@@ -82,10 +82,9 @@ class Look:
         for key, fields in call.rows.items():
             if len(by_key.get(key, [])) == 1:
                 (record,) = by_key[key]
-                sent = self._journal.cells(table_id, key) or {}
-                rows.append(
-                    Row(key, {**sent, **{each: record.cells.get(each) for each in fields}}, None, record.id)
-                )
+                before = self._journal.row(table_id, key)
+                now = {each: record.cells.get(each) for each in fields}
+                rows.append(Row(key, {**before.cells, **now}, None, record.id, before.theirs))
         found = {row.key for row in rows}
         # What was to be adopted counts as sent from the start; where it was not done it starts anew.
         gone = [key for key in call.rows if key not in found]
@@ -106,9 +105,9 @@ class Look:
         found = _by_key(records.values())
         return {key: found[key] for key in wanted if key in found}
 
-    def heal(self, keys: Iterable[str]) -> None:
-        """Ask for these rows, and take what has a record now as ours."""
-        self._heal(self.find(keys), {}, overwrites=True, is_adopted=self._bound.match is not None)
+    def heal(self, by_key: Mapping[str, list[Record]]) -> None:
+        """Take records that were found as ours; what has several is in conflict."""
+        self._heal(by_key, {}, overwrites=True)
 
     def nobodys(self, name: Any) -> list[Record]:
         """Records without a key that have this name, however it is written."""
@@ -117,12 +116,13 @@ class Look:
         assert self._nobodys is not None
         return self._nobodys.get(folded(name), [])
 
-    def edited(self, key: str, sent: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    def edited(self, sent: Row, record: Record) -> dict[str, Any]:
         """The cells of a record, by field id, that are not what was sent; counted as people's edits."""
+        ours = {each: cell for each, cell in sent.cells.items() if each not in sent.theirs}
         found = {
             each: cell
             for each, cell in record.cells.items()
-            if each in sent and not cells.same(self._bound.fields[each], sent[each], cell)
+            if each in ours and not cells.same(self._bound.fields[each], ours[each], cell)
         }
         self.edits.update(self._bound.fields[each].name for each in found)
         return found
@@ -157,7 +157,6 @@ class Look:
         known: Mapping[str, str],
         *,
         overwrites: bool,
-        is_adopted: bool = False,
     ) -> None:
         rows: list[Row] = []
         for key, records in by_key.items():
@@ -166,12 +165,12 @@ class Look:
                 self._conflict([key])
                 continue
             (record,) = ours
-            sent = self._journal.cells(self._bound.table_id, key) or {}
-            edits = self.edited(key, sent, record)
-            now = {**record.cells, **sent, **(edits if overwrites else {})}
-            if now != sent or known.get(key) != record.id:
-                rows.append(Row(key, now, None, record.id))
-        self._journal.keep(self._bound.table_id, rows, is_adopted=is_adopted)
+            sent = self._journal.row(self._bound.table_id, key)
+            edits = self.edited(sent, record)
+            now = {**record.cells, **sent.cells, **(edits if overwrites else {})}
+            if now != sent.cells or known.get(key) != record.id:
+                rows.append(Row(key, now, None, record.id, sent.theirs))
+        self._journal.keep(self._bound.table_id, rows)
 
     def _conflict(self, keys: Iterable[str]) -> None:
         new = set(keys)

@@ -4,7 +4,7 @@ Exact as of what was read: `apply.py` does this and nothing else.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -17,7 +17,7 @@ from reverse_etl.binding import Bound
 from reverse_etl.cells import LINK, Unfit
 from reverse_etl.differ import Differ, Wanted
 from reverse_etl.journal import Journal, Rejection, Row
-from reverse_etl.look import Look, folded, twice
+from reverse_etl.look import Look, Record, folded, twice
 
 NO_KEY = "(no key)"
 
@@ -28,7 +28,7 @@ class Change:
 
     kind: create, adopt, update or archive. cells: to be sent, by field id. before: what they hold as far as
     we know; what is in doubt is not there. whole: every cell as it is wanted. links: by field id, the keys of
-    the parents, whose records may yet have to be made. options: options that fields lack.
+    the parents, whose records may yet have to be made. options: options that fields lack. theirs: see Row.
     """
 
     kind: str
@@ -40,6 +40,12 @@ class Change:
     fingerprint: str | None
     links: Mapping[str, list[str]] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
+    theirs: Collection[str] = ()
+
+    @property
+    def row(self) -> Row:
+        """What the destination holds once this is done."""
+        return Row(self.key, self.whole, self.fingerprint, self.record, self.theirs)
 
 
 @dataclass
@@ -49,7 +55,7 @@ class Plan:
     rows: of the model. deletes: key to record. unchanged: rows whose fingerprint is new and whose cells are
     not. resolved: keys that were rejected and no longer are. forgotten: keys that neither model nor base has.
     kept: rows that the model no longer has, which stay. left: rows that people deleted, which are not made
-    again. edits, missing: see Look.
+    again. edits, missing: see Look. reconciled: people's edits are to be overwritten, as somebody asked for.
     """
 
     bound: Bound
@@ -67,6 +73,7 @@ class Plan:
     left: int = 0
     edits: Counter[str] = field(default_factory=Counter)
     missing: int = 0
+    reconciled: bool = False
 
     @property
     def archived(self) -> int:
@@ -114,6 +121,7 @@ class _Planner:
         self._bound, self._differ, self._journal = bound, differ, journal
         self._look, self._parents = look, parents
         self._plan = Plan(bound)
+        self._named: dict[str, Record] = {}
 
     def made(self) -> Plan:
         bound, plan, table_id = self._bound, self._plan, self._bound.table_id
@@ -143,8 +151,12 @@ class _Planner:
         doubtful = [
             key for key, rule in rejected.items() if rule == "ambiguous" and key not in self._look.conflicts
         ]
-        if doubtful:
-            self._look.heal(doubtful)
+        found = self._look.find(doubtful) if doubtful else {}
+        if self._bound.match:
+            # People have said by its key which record it is.
+            self._named = {key: records[0] for key, records in found.items() if len(records) == 1}
+            found = {key: records for key, records in found.items() if len(records) > 1}
+        self._look.heal(found)
 
     def _with_sound_keys(self, rows: Iterable[Wanted]) -> Iterator[Wanted]:
         """Rows that their key tells from all others; the others are rejected."""
@@ -242,7 +254,8 @@ class _Planner:
             sending = {each: cell for each, cell in whole.items() if cell is not None or each in links}
             plan.creates.append(Change("create", key, None, sending, {}, whole, fingerprint, links, options))
             return
-        before = self._journal.cells(self._bound.table_id, key) or {}
+        held = self._journal.row(self._bound.table_id, key)
+        before = held.cells
         if policies.on_null == "keep":
             archive = self._bound.archive.id if self._bound.archive else None
             kept = {each for each, cell in whole.items() if cell is None and each != archive}
@@ -250,10 +263,12 @@ class _Planner:
             before = {**before, **{each: whole[each] for each in kept}}
         sending = {each: cell for each, cell in whole.items() if self._differs(each, cell, before, links)}
         if not sending:
-            plan.unchanged.append(Row(key, whole, fingerprint))
+            plan.unchanged.append(Row(key, whole, fingerprint, theirs=held.theirs))
             return
         known = {each: before[each] for each in sending if each in before}
-        plan.updates.append(Change("update", key, record, sending, known, whole, fingerprint, links, options))
+        change = Change("update", key, record, sending, known, whole, fingerprint, links, options)
+        change.theirs = [each for each in held.theirs if each not in sending]
+        plan.updates.append(change)
 
     def _differs(
         self, each: str, cell: Any, before: Mapping[str, Any], links: Mapping[str, list[str]]
@@ -269,8 +284,12 @@ class _Planner:
         assert self._bound.match
         match = self._bound.columns[self._bound.match]
         plan = self._plan
-        names = Counter(folded(change.whole[match.id]) for change in plan.creates)
         creates, plan.creates = plan.creates, []
+        for change in creates:
+            if change.key in self._named:
+                self._complete(change, self._named[change.key])
+        creates = [change for change in creates if change.key not in self._named]
+        names = Counter(folded(change.whole[match.id]) for change in creates)
         for change in creates:
             name = change.whole[match.id]
             found = self._look.nobodys(name) if folded(name) else []
@@ -289,32 +308,36 @@ class _Planner:
                     )
                 )
             else:
-                self._complete(change, found[0].id, found[0].cells)
+                self._complete(change, found[0])
 
-    def _complete(self, change: Change, record: str, held: Mapping[str, Any]) -> None:
+    def _complete(self, change: Change, found: Record) -> None:
         """What people wrote stays until there is a new value, unless they want it otherwise."""
         is_kept = self._bound.policies.on_edit == "keep"
-        change.kind, change.record = "adopt", record
+        held = {each: cell for each, cell in found.cells.items() if cell is not None}
+        change.kind, change.record = "adopt", found.id
         change.cells = {
             each: cell
             for each, cell in change.cells.items()
-            if held.get(each) is None
+            if each in (self._bound.key.id, *change.cells.keys() - held.keys())
             or (not is_kept and not cells.same(self._bound.fields[each], cell, held[each]))
         }
         change.before = {each: held.get(each) for each in change.cells}
+        change.theirs = [each for each in held if each not in change.cells]
         self._plan.adopts.append(change)
 
     # -- rows that are gone
 
     def _add_gone(self, sent: Sequence[tuple[str, str | None]]) -> None:
         bound, plan, policies = self._bound, self._plan, self._bound.policies
-        gone = [key for key in self._differ.gone(bound.model, bound.key_column, sent) if key in self._records]
+        lacking = self._differ.gone(bound.model, bound.key_column, sent)
+        gone = [key for key in lacking if key in self._records]
+        plan.forgotten = [key for key in lacking if key not in self._records]
         if policies.on_delete == "keep":
             plan.kept = len(gone)
             return
         if bound.archive:
-            held = {key: self._journal.cells(bound.table_id, key) or {} for key in gone}
-            gone = [key for key in gone if held[key].get(bound.archive.id) is not True]
+            held = {key: self._journal.row(bound.table_id, key) for key in gone}
+            gone = [key for key in gone if held[key].cells.get(bound.archive.id) is not True]
         share = len(gone) / max(len(self._records), 1)
         if gone and (share > policies.max_delete_share or (plan.rows == 0 and policies.max_delete_share < 1)):
             what = "archive" if bound.archive else "delete"
@@ -333,10 +356,8 @@ class _Planner:
             plan.deletes = {key: self._records[key] for key in gone}
             return
         for key in gone:
-            cell, before = {bound.archive.id: True}, held[key]
-            plan.updates.append(
-                Change(
-                    *("archive", key, self._records[key], dict(cell)),
-                    *({each: before[each] for each in cell if each in before}, {**before, **cell}, None),
-                )
-            )
+            cell, before = {bound.archive.id: True}, held[key].cells
+            known = {each: before[each] for each in cell if each in before}
+            change = Change("archive", key, self._records[key], dict(cell), known, {**before, **cell}, None)
+            change.theirs = held[key].theirs
+            plan.updates.append(change)

@@ -14,6 +14,7 @@ from reverse_etl.plan import Change, Plan
 MOST_CHANGES = 20  # lines of a plan
 MOST_KEYS = 3  # of refused rows in a sentence
 LONGEST = 60  # characters of a value in a line
+PERSONAL = "(personal)"
 
 
 def outcome(session: Session, step: Step, found: Outcome, client: Client, *, writes: bool) -> None:
@@ -26,7 +27,7 @@ def outcome(session: Session, step: Step, found: Outcome, client: Client, *, wri
     step.changed = sum(sum(each.values()) for each in done)
     step.rejected = sum(map(len, rejections.values()))
     calls = sum(plan.calls for plan in found.plans)
-    step.detail = f"{client.calls:,} calls"
+    step.detail = f"{client.calls:,} call{'s' if client.calls != 1 else ''}"
     if not writes:
         step.detail += f"; {calls:,} more would write it" if calls else "; nothing to write"
     problems = [kept(session, client, each) for each in found.problems]
@@ -84,7 +85,7 @@ def _refused(table: str, rejections: list[Rejection]) -> BoxofficeError:
 def _notes(plan: Plan) -> Iterator[str]:
     table = plan.bound.table
     if plan.edits:
-        is_kept = plan.bound.policies.on_edit == "keep"
+        is_kept = plan.bound.policies.on_edit == "keep" and not plan.reconciled
         what = "stay until there are new values" if is_kept else "are overwritten"
         fields = ", ".join(f"{name} {count:,}" for name, count in plan.edits.most_common())
         yield f"People changed cells of ours in {table}, which {what}: {fields}."
@@ -130,9 +131,18 @@ def _table_lines(plan: Plan) -> Iterator[str]:
 def _cells(plan: Plan, change: Change) -> Iterator[tuple[str, str, str]]:
     """Field, old and new value of each cell that is sent."""
     for each, cell in change.cells.items():
+        if each in _personal(plan):
+            yield plan.bound.fields[each].name, PERSONAL, PERSONAL
+            continue
         old = _value(change.before[each]) if each in change.before else "?"
         new = ", ".join(change.links[each]) if each in change.links else _value(cell)
         yield plan.bound.fields[each].name, old, new
+
+
+def _personal(plan: Plan) -> set[str]:
+    """Ids of the fields whose values are for the destination alone."""
+    columns = plan.bound.model.columns
+    return {item.id for column, item in plan.bound.columns.items() if columns[column].is_personal}
 
 
 def _value(cell: Any) -> str:
@@ -144,29 +154,34 @@ def _value(cell: Any) -> str:
 
 def _document(plan: Plan, written: Written | None) -> dict[str, Any]:
     """What --json tells of a table."""
+    fields, personal = plan.bound.fields, _personal(plan)
 
     def change(each: Change) -> dict[str, Any]:
-        fields = plan.bound.fields
-        cells = {
-            fields[key].name: {"old": each.before.get(key), "new": each.links.get(key) or cell}
-            for key, cell in each.cells.items()
-        }
+        cells: dict[str, dict[str, Any]] = {}
+        for key, cell in each.cells.items():
+            cells[fields[key].name] = {"old": each.before.get(key), "new": each.links.get(key) or cell}
+            if key in personal:
+                cells[fields[key].name] = {"old": PERSONAL, "new": PERSONAL}
         return {"key": each.key, "record": each.record, "cells": cells}
 
-    return {
-        "table": plan.bound.table,
-        "model": plan.bound.model.name,
-        "rows": plan.rows,
+    changes: dict[str, Any] = {
         "creates": [change(each) for each in plan.creates],
         "adopts": [change(each) for each in plan.adopts],
         "updates": [change(each) for each in plan.updates if each.kind == "update"],
         "archives": [change(each) for each in plan.updates if each.kind == "archive"],
         "deletes": [{"key": key, "record": record} for key, record in plan.deletes.items()],
+    }
+    if written:
+        changes = {"planned": {kind: len(rows) for kind, rows in changes.items()}, "done": dict(written.done)}
+    return {
+        "table": plan.bound.table,
+        "model": plan.bound.model.name,
+        "rows": plan.rows,
+        **changes,
         "refused": [_rejection(each) for each in _rejections(plan, written)],
         "edits": dict(plan.edits),
         "calls": plan.calls,
         "seconds": plan.seconds,
-        "done": dict(written.done) if written else None,
     }
 
 
