@@ -262,6 +262,7 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
     Args:
         ready: as `stand_ins.started` yields it.
     """
+    from boxoffice import build
     from reverse_etl.__main__ import sync
 
     try:
@@ -270,10 +271,7 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         session.problem("sync", error)
         return
     if built.unsound_sync and settings.airtable_token:
-        names = ", ".join(built.unsound_sync)
-        session.problem(
-            "sync", BoxofficeError(f"Not written back before the failures above are mended: {names}.")
-        )
+        session.problem("sync", build.unsound(built.unsound_sync))
     sync(session, built.synced, settings=settings, bootstrap=settings.is_sandbox)
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,31 @@ def sync_models(settings: Settings, *, project_dir: Path = ROOT) -> list[SyncMod
     return [_sync_model(node) for node in _sync_nodes(manifest)]
 
 
+def sound_sync_models(
+    settings: Settings, failed_tests: Collection[str], *, project_dir: Path = ROOT
+) -> tuple[list[SyncModel], list[str]]:
+    """The sync models of the project that none of these tests speaks against, and the names of the others.
+
+    Args:
+        failed_tests: names of tests; one speaks against what it reads and all that stands on that.
+    """
+    with _environment(settings):
+        manifest = _parse(settings, project_dir)
+    failed: set[str] = set()
+    for node in manifest.nodes.values():
+        if str(node.resource_type) == "test" and node.name in failed_tests:
+            failed.update(node.depends_on_nodes)
+    return _divided(_sync_nodes(manifest), failed, manifest)
+
+
+def unsound(names: Sequence[str]) -> BoxofficeError:
+    """What is said of sync models that are left out."""
+    return BoxofficeError(
+        f"Not written back before the failures are mended: {', '.join(names)}.",
+        "`make gold` says what failed; the next run tries again.",
+    )
+
+
 def build(
     settings: Settings,
     *,
@@ -217,13 +242,18 @@ def _tell_sync(result: BuildResult, node_results: Sequence[Any], manifest: Any) 
         if str(node.resource_type) != "test" and status not in SUCCEEDED:
             failed.add(node.unique_id)
         elif status in ("fail", "error", "runtime error"):  # a skipped one is skipped for another's failure
-            failed.update(node.depends_on.nodes)
-    for node in _sync_nodes(manifest):
-        if node.unique_id in built:
-            if failed & _with_ancestors(node.unique_id, manifest):
-                result.unsound_sync.append(node.name)
-            else:
-                result.synced.append(_sync_model(node))
+            failed.update(node.depends_on_nodes)
+    nodes = [node for node in _sync_nodes(manifest) if node.unique_id in built]
+    result.synced, result.unsound_sync = _divided(nodes, failed, manifest)
+
+
+def _divided(nodes: Sequence[Any], failed: set[str], manifest: Any) -> tuple[list[SyncModel], list[str]]:
+    """Those that neither are nor stand on a failed node, and the names of the others."""
+    is_sound = {node.name: not failed & _with_ancestors(node.unique_id, manifest) for node in nodes}
+    return (
+        [_sync_model(node) for node in nodes if is_sound[node.name]],
+        [node.name for node in nodes if not is_sound[node.name]],
+    )
 
 
 def _with_ancestors(key: str, manifest: Any) -> set[str]:

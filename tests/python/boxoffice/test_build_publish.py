@@ -12,7 +12,15 @@ import duckdb
 import pytest
 
 from boxoffice import publish as publish_module
-from boxoffice.build import BuildResult, GoldTable, SyncColumn, SyncModel, build, sync_models
+from boxoffice.build import (
+    BuildResult,
+    GoldTable,
+    SyncColumn,
+    SyncModel,
+    build,
+    sound_sync_models,
+    sync_models,
+)
 from boxoffice.errors import BoxofficeError
 from boxoffice.publish import publish, renew
 from boxoffice.settings import ROOT, Settings
@@ -193,6 +201,11 @@ def test_only_the_syncs_that_stand_on_what_failed_are_unsound(
     write(project, name, text)
     result = built(settings, project)
     assert tuple(result.unsound_sync) == unsound
+    # Later, from what was recorded of the tests.
+    failed = {test.test for test in result.tests if test.status == "fail" and test.severity == "error"}
+    if name.startswith("tests/"):
+        sound, others = sound_sync_models(settings, failed, project_dir=project)
+        assert (sound, others) == (result.synced, result.unsound_sync)
     assert tuple(model.name for model in result.synced) == tuple(each for each in BOTH if each not in unsound)
 
 
