@@ -284,6 +284,7 @@ def test_forgetting_people_takes_them_out_everywhere_and_changes_no_number(
     for word in (name, email):
         assert {"bronze_eventbrite.orders", "silver.orders"} <= tables_with(path, word)
     assert "bronze_sheets.customers" in tables_with(path, address)
+    assert {name, email} <= told_to_airtable(clone)
 
     assert clone.python("-c", KILLED_BEFORE_BLANKING, "forget", address).code == -signal.SIGKILL
     assert "bronze_sheets.customers" in tables_with(path, address)
@@ -305,9 +306,20 @@ def test_forgetting_people_takes_them_out_everywhere_and_changes_no_number(
     # Both sources still hold them.
     assert clone.run("--full").code == 0
     assert [tables_with(path, word) for word in (name, email, address)] == [set()] * 3
+    # What was written to Airtable is emptied there, and the ops file does not keep it either.
+    assert not {name, email} & told_to_airtable(clone)
+    for file in (clone.folder / "warehouse").glob("sandbox_ops.sqlite*"):
+        raw = file.read_bytes().lower()
+        assert [word for word in (name, email, address) if word.lower().encode() in raw] == []
     after = clone.marts()
     after.pop("dim_customer")
     assert after == before
+
+
+def told_to_airtable(clone: Clone) -> set[str]:
+    """Names and e-mails in the base's sales."""
+    sales = [record["fields"] for record in base_of(clone)["Ticket Sales"]]
+    return {sale[field].strip() for sale in sales for field in ("Buyer", "E-mail") if field in sale}
 
 
 def identities_of(clone: Clone) -> set[tuple[str, str, str]]:
