@@ -257,14 +257,15 @@ def _attachments(item: Field, value: Any) -> list[dict[str, Any]] | None:
     return found or None
 
 
-def _collaborators(item: Field, value: Any) -> Any:
-    found = []
+def _collaborator(item: Field, value: Any) -> dict[str, Any] | None:
     for each in _objects(value, "id"):
         who = str(each.get("id") or each.get("email") or "")
-        found.append({"email": who} if "@" in who else {"id": who})
-    if item.type == "singleCollaborator":
-        return found[0] if found else None
-    return found or None
+        return {"email": who} if "@" in who else {"id": who}
+    return None
+
+
+def _collaborators(item: Field, value: Any) -> list[str] | None:
+    return [str(each.get("id")) for each in _objects(value, "id")] or None
 
 
 def _kept(objects: Iterable[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
@@ -284,11 +285,6 @@ def _same_attachment(one: Any, two: Any) -> bool:
 
 def _file_name(each: Any) -> str:
     return str(each.get("filename") or PurePosixPath(urlsplit(each.get("url", "")).path).name)
-
-
-def _same_people(one: Any, two: Any) -> bool:
-    ones, twos = (each if isinstance(each, list) else [each] for each in (one, two))
-    return len(ones) == len(twos) and all(map(_same_person, ones, twos))
 
 
 def _same_person(one: Any, two: Any) -> bool:
@@ -320,10 +316,10 @@ KINDS: dict[str, Kind] = {
         ("text",), _attachments, lambda cell: _kept(cell, "id", "url", "filename"), _same_attachments
     ),
     "singleCollaborator": Kind(
-        ("text",), _collaborators, lambda cell: _kept([cell], "id", "email")[0], _same_people
+        ("text",), _collaborator, lambda cell: _kept([cell], "id", "email")[0], _same_person
     ),
     "multipleCollaborators": Kind(
-        ("text",), _collaborators, lambda cell: _kept(cell, "id", "email"), _same_people
+        ("text",), _collaborators, lambda cell: [each.get("id") for each in cell], _same_set
     ),
     "barcode": Kind(("text",), _barcode, same=_same_barcode),
 }

@@ -171,7 +171,7 @@ def test_a_deleted_ops_file_and_a_lost_answer(
 
 def test_a_change_taken_back_while_its_answer_was_lost(loaded: World) -> None:
     loaded.sql("update sync.sync_airtable__events set tickets_sold = 13 where event_key = 'e1'")
-    loaded.client_of = killing(2, "after")
+    loaded.client_of = killing(1, "after")
     with pytest.raises(Killed):
         loaded.sync()
     assert loaded.rows("Events", "Tickets sold")["e1"] == 13
