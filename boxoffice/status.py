@@ -94,6 +94,7 @@ with attempts as (
     select
         steps.step,
         steps.status,
+        runs.command not in ('plan', 'bootstrap') as is_earnest,
         runs.started_at,
         steps.rows_rejected,
         steps.requests,
@@ -107,7 +108,7 @@ select
     step,
     max(case when place = 1 then status end),
     max(case when place = 1 then started_at end),
-    max(case when status in ('ok', 'partial') then started_at end),
+    max(case when status in ('ok', 'partial') and is_earnest then started_at end),
     max(case when place = 1 then rows_rejected end),
     coalesce(sum(case when started_at >= date('now', 'start of month') then requests end), 0)
 from attempts
