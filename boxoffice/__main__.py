@@ -272,7 +272,8 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         return
     if built.unsound_sync and settings.airtable_token:
         session.problem("sync", build.unsound(built.unsound_sync))
-    sync(session, built.synced, settings=settings, bootstrap=settings.is_sandbox)
+    unsound = built.unsound_sync
+    sync(session, built.synced, settings=settings, unsound=unsound, bootstrap=settings.is_sandbox)
 
 
 def _has(warehouse: Path, schema: str) -> bool:

@@ -1,7 +1,7 @@
 """`python -m reverse_etl [DESTINATION]`: make destinations hold what the sync models say."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 import click
@@ -26,6 +26,7 @@ def sync(
     models: Sequence[SyncModel],
     *,
     settings: Settings | None = None,
+    unsound: Collection[str] = (),
     writes: bool = True,
     reconcile: bool = False,
     bootstrap: bool = False,
@@ -34,7 +35,8 @@ def sync(
     """Bring Airtable to what the sync models say, as one step of the session.
 
     Args:
-        models: those that are soundly built; of every destination. settings: in place of the session's.
+        models: those that are soundly built, of every destination. unsound: names of the others, which are
+            left alone. settings: in place of the session's.
         writes: without it the plan is shown and nothing changes. reconcile: read the base whole first.
         bootstrap: make missing tables and fields first. is_asked: somebody wants just this, so that a base
             that is not set up is an error.
@@ -51,14 +53,14 @@ def sync(
     if not is_asked:
         with session.step(STEP) as step:
             try:
-                run, client = _prepared(session, models, settings)
+                run, client = _prepared(session, models, settings, unsound)
             except ConfigurationError as error:
                 session.problem(STEP, error)
                 step.status = "failed"
                 return
             _conducted(session, step, run, client, writes, reconcile, bootstrap)
         return
-    run, client = _prepared(session, models, settings)
+    run, client = _prepared(session, models, settings, unsound)
     try:
         run.connect(bootstraps=bootstrap)
     except CallError as error:
@@ -69,7 +71,9 @@ def sync(
         _conducted(session, step, run, client, writes, reconcile, bootstrap)
 
 
-def _prepared(session: Session, models: Sequence[SyncModel], settings: Settings) -> tuple[Sync, Client]:
+def _prepared(
+    session: Session, models: Sequence[SyncModel], settings: Settings, unsound: Collection[str]
+) -> tuple[Sync, Client]:
     if settings.airtable_base_id is None:
         raise ConfigurationError(
             "AIRTABLE_TOKEN is set, and AIRTABLE_BASE_ID is not.",
@@ -92,6 +96,7 @@ def _prepared(session: Session, models: Sequence[SyncModel], settings: Settings)
         [model for model in models if model.destination == airtable.DESTINATION],
         words=mappings.airtable_fields(settings),
         policies=mappings.policies(settings, airtable.DESTINATION),
+        others=unsound,
         progress=session.progress,
     )
     return run, client
@@ -145,6 +150,7 @@ def main(
                 session,
                 models,
                 settings=ready(),
+                unsound=unsound,
                 writes=not (plans or bootstrap),
                 reconcile=reconcile,
                 bootstrap=bootstrap,

@@ -3,7 +3,7 @@
 One call for the schema; none for a table in which nothing has changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class Sync:
     """One run against one base.
 
     Args:
-        words: what airtable_fields.csv says. policies: what settings.csv says.
+        words: what airtable_fields.csv says. policies: what settings.csv says. others: names of models that
+            there are, and that are left alone in this run.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Sync:
         *,
         words: Words,
         policies: Mapping[str, str],
+        others: Collection[str] = (),
         progress: Progress = lambda what, done, total: None,
     ) -> None:
         self._client, self._journal, self._warehouse = client, journal, warehouse
         self._models, self._words, self._policies = models, words, policies
+        self._others = others
         self._progress = progress
         self._tables: list[dict[str, Any]] | None = None
         self._looks: dict[str, Look] = {}
@@ -67,9 +70,10 @@ class Sync:
         """Read the schema, and make what it lacks if that is wanted.
 
         Raises:
-            NotSetUp: there is nothing to write to. CallError: Airtable does not give the schema, or does not
-                let tables be made.
+            ConfigurationError: the mappings make no sense. NotSetUp: there is nothing to write to.
+            CallError: Airtable does not give the schema, or does not let tables be made.
         """
+        binding.check(self._models, self._words, self._policies, self._others)
         self._progress("reading the schema", 0, None)
         tables = self._client.tables()
         remembered = self._journal.bindings()

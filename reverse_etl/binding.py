@@ -5,7 +5,7 @@ it was renamed since, by the id that the word meant before.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -91,8 +91,18 @@ def in_order(models: Iterable[SyncModel]) -> list[SyncModel]:
 def wanted(models: Iterable[SyncModel], words: Words) -> list[SyncModel]:
     """Those whose table is to be written, parents first: not those bound to nothing, nor optional ones that
     are not bound."""
-    default = {model.name: None if model.meta.get("optional") else table_word(model, {}) for model in models}
-    return in_order(model for model in models if words.get((model.name, ""), default[model.name]))
+    return in_order(model for model in models if not _is_left_out(model, words))
+
+
+def _is_left_out(model: SyncModel, words: Words) -> bool:
+    is_default = (model.name, "") not in words
+    return bool(model.meta.get("optional")) if is_default else not words[(model.name, "")]
+
+
+def left_out(models: Iterable[SyncModel], words: Words) -> set[str]:
+    """Names of the models whose table is not to be written, so that links to it are not either."""
+    unbound = {name for (name, column), word in words.items() if not column and not word}
+    return unbound | {model.name for model in models if _is_left_out(model, words)}
 
 
 def table_word(model: SyncModel, words: Words) -> str:
@@ -100,11 +110,14 @@ def table_word(model: SyncModel, words: Words) -> str:
     return words.get((model.name, ""), str(model.meta.get("table") or model.thing))
 
 
-def field_words(model: SyncModel, words: Words) -> dict[str, str]:
-    """Column to what its field is called, of every column that is written."""
+def field_words(model: SyncModel, words: Words, left_out: Collection[str] = ()) -> dict[str, str]:
+    """Column to what its field is called, of every column that is written; not of links to what is left
+    out."""
     key = str(model.meta.get("key"))
     found = {}
     for name, column in model.columns.items():
+        if _parents(model).get(name) in left_out:
+            continue
         default = column.meta.get("field") or (KEY_FIELD if name == key else "")
         found[name] = words.get((model.name, name), default) or (default if name == key else "")
     return {name: word for name, word in found.items() if word}
@@ -145,16 +158,14 @@ def bind(
     Args:
         tables: the base's schema. rows: the policies in settings.csv. remembered: model and column to word
             and id of the last binding. types: model to its columns' DuckDB types, of those that are built.
-
-    Raises:
-        ConfigurationError: a policy, or a line of airtable_fields.csv, that cannot be used.
     """
-    _check_words(models, words)
-    policies.check(rows, {model.thing for model in models})
     found = Binding()
+    out = left_out(models, words)
     for model in wanted(models, words):
-        binder = _Binder(model, tables, words, remembered, found)
-        bound = binder.bound(policies.of(rows, model.thing, model.meta), types.get(model.name))
+        binder = _Binder(model, tables, field_words(model, words, out), remembered, found)
+        bound = binder.bound(
+            table_word(model, words), policies.of(rows, model.thing, model.meta), types.get(model.name)
+        )
         if bound is not None:
             found.bound.append(bound)
     return found
@@ -167,7 +178,7 @@ class _Binder:
         self,
         model: SyncModel,
         tables: Sequence[Mapping[str, Any]],
-        words: Words,
+        words: Mapping[str, str],
         remembered: Remembered,
         binding: Binding,
     ) -> None:
@@ -175,12 +186,11 @@ class _Binder:
         self._remembered, self._binding = remembered, binding
         self._is_sound = True
 
-    def bound(self, policies: Policies, types: Mapping[str, str] | None) -> Bound | None:
+    def bound(self, word: str, policies: Policies, types: Mapping[str, str] | None) -> Bound | None:
         model, binding = self._model, self._binding
         if types is None:
             self._wrong(f"The table of {model.name} is not there.", "`make gold` builds it.")
             return None
-        word = table_word(model, self._words)
         names = {str(each["id"]): str(each.get("name")) for each in self._tables}
         table_id = self._found("", word, names, "table")
         if table_id is None:
@@ -208,7 +218,7 @@ class _Binder:
             return None
         binding.words[model.name] = {
             "": (word, table_id),
-            **{column: (word, columns[column].id) for column, word in self._field_words().items()},
+            **{column: (word, columns[column].id) for column, word in self._words.items()},
         }
         return Bound(
             model,
@@ -222,15 +232,12 @@ class _Binder:
             archive,
         )
 
-    def _field_words(self) -> dict[str, str]:
-        return field_words(self._model, self._words)
-
     def _columns(self, table: str, fields: Mapping[str, Field], types: Mapping[str, str]) -> dict[str, Field]:
         columns: dict[str, Field] = {}
         names = {key: each.name for key, each in fields.items()}
         if str(self._model.meta.get("key")) not in self._model.columns:
             self._wrong(f"{self._model.name} names no key.", "Let `key` in its meta name a column.")
-        for column, word in self._field_words().items():
+        for column, word in self._words.items():
             key = self._found(column, word, names, "field")
             if key is None:
                 self._wrong(
@@ -323,14 +330,28 @@ def _parents(model: SyncModel) -> dict[str, str]:
     return dict(found) if isinstance(found, dict) else {}
 
 
-def _check_words(models: Sequence[SyncModel], words: Words) -> None:
+def check(
+    models: Sequence[SyncModel], words: Words, rows: Mapping[str, str], others: Collection[str] = ()
+) -> None:
+    """Whether the mappings make sense, before anything is asked.
+
+    Args:
+        rows: the policies in settings.csv. others: names of models that there are, and that are left alone.
+
+    Raises:
+        ConfigurationError: a policy, or a line of airtable_fields.csv, that cannot be used.
+    """
     by_name = {model.name: model for model in models}
+    things = {name.rpartition("__")[2] for name in (*by_name, *others)}
     for name, column in words:
-        if name not in by_name:
-            things = ", ".join(sorted(model.thing for model in models))
-            problem = f"airtable_fields.csv names {name.rpartition('__')[2]}, which is no table of ours."
-            raise ConfigurationError(problem, f"There are {things}.")
-        model = by_name[name]
-        if column and column not in model.columns:
-            problem = f"airtable_fields.csv names column {column}, which {model.thing} have not."
-            raise ConfigurationError(problem, f"They have {', '.join(model.columns)}.")
+        thing = name.rpartition("__")[2]
+        if thing not in things:
+            problem = f"airtable_fields.csv names {thing}, which is no table of ours."
+            raise ConfigurationError(problem, f"There are {', '.join(sorted(things))}.")
+        if column and name in by_name and column not in by_name[name].columns:
+            problem = f"airtable_fields.csv names column {column}, which {thing} have not."
+            raise ConfigurationError(problem, f"They have {', '.join(by_name[name].columns)}.")
+    policies.check(rows, things)
+    for model in models:
+        policies.of(rows, model.thing, model.meta)
+    in_order(models)

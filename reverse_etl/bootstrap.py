@@ -8,7 +8,7 @@ from boxoffice.airtable_api import Client
 from boxoffice.build import SyncModel
 from boxoffice.errors import BoxofficeError
 from reverse_etl import policies
-from reverse_etl.binding import Remembered, Words, field_words, named, table_word, wanted
+from reverse_etl.binding import Remembered, Words, field_words, left_out, named, table_word, wanted
 from reverse_etl.cells import LINK
 
 LONGEST_DESCRIPTION = 20_000
@@ -48,12 +48,13 @@ def make(
     """
     made: list[str] = []
     known = [dict(table) for table in tables]
+    out = left_out(models, words)
     for model in wanted(models, words):
         word = table_word(model, words)
         renamed = {key for (name, _), (_, key) in remembered.items() if name == model.name}
         table = named(known, word) or next((each for each in known if each["id"] in renamed), None)
         linked = {each.name: named(known, table_word(each, words)) for each in models}
-        needed = _needed(model, words, rows, linked)
+        needed = _needed(model, field_words(model, words, out), rows, linked)
         if table is None:
             if re.fullmatch(r"tbl[0-9A-Za-z]{14}", word):
                 raise BoxofficeError(
@@ -79,12 +80,15 @@ def make(
 
 
 def _needed(
-    model: SyncModel, words: Words, rows: Mapping[str, str], linked: Mapping[str, Mapping[str, Any] | None]
+    model: SyncModel,
+    words: Mapping[str, str],
+    rows: Mapping[str, str],
+    linked: Mapping[str, Mapping[str, Any] | None],
 ) -> dict[str, dict[str, Any]]:
     """Column to the field that it needs, as Airtable takes it to make it."""
     found: dict[str, dict[str, Any]] = {}
     parents = model.meta.get("parents") or {}
-    for column, word in field_words(model, words).items():
+    for column, word in words.items():
         meta = model.columns[column].meta
         kind = LINK if column in parents else str(meta.get("type") or "singleLineText")
         body: dict[str, Any] = {"name": word, "type": kind}

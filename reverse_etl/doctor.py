@@ -41,6 +41,7 @@ def _check(settings: Settings, token: str) -> Iterator[Finding]:
         return  # the source's findings say so
     words, rows = mappings.airtable_fields(settings), mappings.policies(settings, DESTINATION)
     models = [model for model in sync_models(settings) if model.destination == DESTINATION]
+    binding.check(models, words, rows)
     client = Client(settings.airtable_api_url, token, settings.airtable_base_id, attempts=2)
     with closing(client):
         tables = client.tables()

@@ -330,10 +330,13 @@ class _Planner:
     def _add_gone(self, sent: Sequence[tuple[str, str | None]]) -> None:
         bound, plan, policies = self._bound, self._plan, self._bound.policies
         lacking = self._differ.gone(bound.model, bound.key_column, sent)
-        gone = [key for key in lacking if key in self._records]
+        # What people had made is not ours to remove.
+        theirs = self._journal.adopted(bound.table_id)
+        gone = [key for key in lacking if key in self._records and key not in theirs]
         plan.forgotten = [key for key in lacking if key not in self._records]
+        plan.kept = len(theirs.intersection(lacking))
         if policies.on_delete == "keep":
-            plan.kept = len(gone)
+            plan.kept += len(gone)
             return
         if bound.archive:
             held = {key: self._journal.row(bound.table_id, key) for key in gone}
@@ -341,7 +344,7 @@ class _Planner:
         share = len(gone) / max(len(self._records), 1)
         if gone and (share > policies.max_delete_share or (plan.rows == 0 and policies.max_delete_share < 1)):
             what = "archive" if bound.archive else "delete"
-            plan.kept = len(gone)
+            plan.kept += len(gone)
             plan.problems.append(
                 BoxofficeError(
                     f"{bound.model.name} lacks {len(gone):,} of the {len(self._records):,} rows that"

@@ -1,5 +1,6 @@
 """A small world: three sync models in a DuckDB file, an ops file, and a base of the stand-in over HTTP."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -91,6 +92,7 @@ class World:
     base: str = BASE
     words: dict[tuple[str, str], str] = field(default_factory=dict)
     policies: dict[str, str] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
     client: Client | None = None
     client_of: Callable[..., Client] = Client
 
@@ -140,6 +142,7 @@ class World:
                 self.models,
                 words=self.words,
                 policies=self.policies,
+                others=self.others,
             )
             try:
                 sync.plan(**options)
@@ -257,35 +260,25 @@ def count(outcome: Outcome) -> dict[str, int]:
     return found
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[StandIn]:
-    """One stand-in for all tests, its bases empty."""
-    with running(bases=[Base(BASE, "Empty")]) as stand_in:
-        stand_in.call("POST", "/airtable/settings", {"mode": "off"})
-        stand_in.call("PUT", "/snapshots/empty")
-        yield stand_in
-
-
-@pytest.fixture
-def world(server: StandIn, tmp_path: Path) -> World:
-    """An empty base and models without rows."""
-    server.call("POST", "/snapshots/empty")
-    server.call("DELETE", "/airtable/faults")
-    server.call("POST", "/airtable/settings", {**DEFAULTS, "tokens": {TOKEN: {"scopes": SCOPES}}})
-    server.set_clock(None)
-    found = World(server, tmp_path, models())
-    for each in found.models:
-        found.has(each.thing)
-    return found
-
-
 SCOPES = ["data.records:read", "data.records:write", "schema.bases:read", "schema.bases:write"]
 DEFAULTS = asdict(Switches()) | {"mode": "off"}
 
 
-@pytest.fixture
-def loaded(world: World) -> World:
-    """Two venues, three events and four sales, in the base as in the models."""
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    """One stand-in for all tests. Its snapshots: an empty base, and one that `load` has filled."""
+    with running(bases=[Base(BASE, "Empty")]) as stand_in:
+        stand_in.call("PUT", "/snapshots/empty")
+        yield stand_in
+
+
+@pytest.fixture(scope="session")
+def filled(server: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a world that was synced once; the stand-in's side is its snapshot `filled`."""
+    world = World(server, tmp_path_factory.mktemp("filled"), models())
+    calm(server, "empty")
+    for each in world.models:
+        world.has(each.thing)
     world.has("venues", ("v1", "Marble House", "Oslo", 300), ("v2", "Signal Yard", None, None))
     world.has(
         "events",
@@ -293,12 +286,33 @@ def loaded(world: World) -> World:
         ("e2", "Matinee", "v1", "ended", "2027-02-05 14:00:00", 0, "0", True),
         ("e3", "Talk", "v2", "live", None, None, None, None),
     )
-    world.has(
-        "sales",
-        *(
-            (f"s{place}", f"e{place % 3 + 1}", f"Buyer {place}", f"b{place}@example.org")
-            for place in range(4)
-        ),
-    )
+    world.has("sales", *(sale(place, f"e{place % 3 + 1}") for place in range(4)))
     world.sync(bootstraps=True)
-    return world
+    server.call("PUT", "/snapshots/filled")
+    return world.folder
+
+
+def calm(server: StandIn, snapshot: str) -> None:
+    """Put the stand-in back to a snapshot, without faults, limits and a clock of its own."""
+    server.call("POST", f"/snapshots/{snapshot}")
+    server.call("DELETE", "/airtable/faults")
+    server.call("POST", "/airtable/settings", {**DEFAULTS, "tokens": {TOKEN: {"scopes": SCOPES}}})
+    server.set_clock(None)
+
+
+@pytest.fixture
+def world(server: StandIn, tmp_path: Path) -> World:
+    """An empty base and models without rows."""
+    calm(server, "empty")
+    found = World(server, tmp_path, models())
+    for each in found.models:
+        found.has(each.thing)
+    return found
+
+
+@pytest.fixture
+def loaded(server: StandIn, filled: Path, tmp_path: Path) -> World:
+    """Two venues, three events and four sales, in the base as in the models."""
+    calm(server, "filled")
+    shutil.copytree(filled, tmp_path, dirs_exist_ok=True)
+    return World(server, tmp_path, models())

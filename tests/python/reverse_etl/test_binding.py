@@ -154,8 +154,28 @@ def test_nonsense_in_the_mappings_ends_before_anything(
     loaded.words, loaded.policies = words, policies
     change(loaded)
     with pytest.raises(ConfigurationError):
-        loaded.sync()
-    assert loaded.writes == 0
+        loaded.sync(bootstraps=True)
+    assert loaded.calls() == 0
+
+
+def test_links_to_a_table_that_is_left_out_are_not_written(world: World) -> None:
+    world.words = {("sync_airtable__venues", ""): ""}
+    world.has("events", ("e1", "Opening", "v1", "live", None, 1, None, None))
+    outcome = world.sync(bootstraps=True)
+    assert (world.tables(), outcome.problems) == (["Events", "Sales"], [])
+    (cells,) = world.records("Events").values()
+    assert cells == {"boxoffice key": "e1", "Event": "Opening", "Status": "live", "Tickets sold": 1}
+
+
+def test_a_model_that_is_not_sound_is_left_alone(loaded: World) -> None:
+    """Its words are no nonsense, and links to its rows keep working."""
+    loaded.words = {(EVENTS, "tickets_sold"): "Tickets sold"}
+    loaded.others = [each.name for each in loaded.models if each.thing == "events"]
+    loaded.models = [each for each in loaded.models if each.thing != "events"]
+    new = "('s9', 'e2', 'Ann', null), ('s10', 'e9', 'Bo', null)"
+    loaded.sql(f"insert into sync.sync_airtable__sales values {new}")
+    assert count(loaded.sync()) == {"create": 1}
+    assert loaded.rows("Sales", "Event")["s9"] == ["e2"]
 
 
 def test_two_columns_are_not_bound_to_one_field(loaded: World) -> None:

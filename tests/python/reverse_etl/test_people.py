@@ -180,6 +180,19 @@ def test_a_venue_made_by_hand_is_adopted_and_completed(loaded: World) -> None:
     assert loaded.ops("select key from airtable_keys where is_adopted") == [("v3",)]
 
 
+@pytest.mark.parametrize("policy", ["delete", "archive"])
+def test_an_adopted_row_is_never_removed(loaded: World, policy: str) -> None:
+    loaded.policies = {"on_delete": policy, "max_delete_share": "1"}
+    made = loaded.by_hand("create", "Venues", fields={"Venue": "The Pier"})
+    loaded.sql("insert into sync.sync_airtable__venues values ('v3', 'The Pier', 'Rome', 90)")
+    loaded.sync(bootstraps=True)
+    loaded.sql("delete from sync.sync_airtable__venues where venue_key = 'v3'")
+    outcome = loaded.sync()
+    assert loaded.writes == 0
+    assert [plan.kept for plan in outcome.plans] == [1, 0, 0]
+    assert made in loaded.records("Venues")
+
+
 def test_two_candidates_are_reported_and_not_guessed(loaded: World) -> None:
     one, two = (
         loaded.by_hand("create", "Venues", fields={"Venue": name}) for name in ("The Pier", "the pier")
