@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -230,6 +231,43 @@ def conformed_of(clone: Clone) -> dict[str, int]:
             name: connection.execute(f"select count(*) from silver.{name}").fetchone() for name in names
         }
     return {name: count for name, (count,) in counts.items()}
+
+
+GUIDE = (ROOT / "docs" / "airtable.md").read_text(encoding="utf-8")
+
+
+def test_what_the_guide_asks_in_sql_is_answered(newcomer: tuple[Clone, Ended]) -> None:
+    path = newcomer[0].folder / "warehouse" / "sandbox.duckdb"
+    (block,) = re.findall(r"```sql\n(.*?)```", GUIDE, re.DOTALL)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        wanted, refused, sent, calls = (
+            connection.execute(query).fetchall() for query in block.split(";") if query.strip()
+        )
+    assert (len(wanted), len(refused), len(sent)) == (1, 0, 1)
+    assert {(table, operation, state) for table, operation, state, *_ in calls} == {
+        ("Venues", "adopt", "answered"),
+        *((table, "create", "answered") for table in ("Venues", "Events", "Ticket Sales")),
+    }
+
+
+@pytest.mark.slow
+def test_a_table_of_ones_own_is_a_model_and_no_more(newcomer: tuple[Clone, Ended], tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "own")
+    shutil.copytree(newcomer[0].folder / "warehouse", clone.folder / "warehouse")
+    (block,) = (each for each in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "artists" in each)
+    folder = clone.folder / "models" / "sync"
+    (folder / "sync_airtable__artists.yml").write_text(block, encoding="utf-8")
+    query = "select artist_name, artist_key from {{ ref('dim_artist') }}"
+    (folder / "sync_airtable__artists.sql").write_text(query, encoding="utf-8")
+    for words in (("boxoffice", "build", "gold"), ("reverse_etl", "--bootstrap"), ("reverse_etl",)):
+        ended = clone.python("-m", *words)
+        assert ended.code == 0, ended.said
+    with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
+        artists = connection.execute("select artist_name, artist_key from gold.dim_artist").fetchall()
+    held = [record["fields"] for record in base_of(clone)["Artists"]]
+    assert {(each.get("Artist"), each["boxoffice key"]) for each in held} == set(artists)
+    assert len(held) == len(artists) > 10
+    shutil.rmtree(clone.folder)
 
 
 def base_of(clone: Clone) -> dict[str, list[dict[str, Any]]]:
