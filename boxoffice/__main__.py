@@ -262,7 +262,6 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
     Args:
         ready: as `stand_ins.started` yields it.
     """
-    from boxoffice import build
     from reverse_etl.__main__ import sync
 
     try:
@@ -270,10 +269,13 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
     except BoxofficeError as error:
         session.problem("sync", error)
         return
-    if built.unsound_sync and settings.airtable_token:
-        session.problem("sync", build.unsound(built.unsound_sync))
-    unsound = built.unsound_sync
-    sync(session, built.synced, settings=settings, unsound=unsound, bootstrap=settings.is_sandbox)
+    sync(
+        session,
+        built.synced,
+        settings=settings,
+        unsound=built.unsound_sync,
+        bootstrap=settings.is_sandbox,
+    )
 
 
 def _has(warehouse: Path, schema: str) -> bool:

@@ -143,14 +143,6 @@ def sound_sync_models(
     return _divided(_sync_nodes(manifest), failed, manifest)
 
 
-def unsound(names: Sequence[str]) -> BoxofficeError:
-    """What is said of sync models that are left out."""
-    return BoxofficeError(
-        f"Not written back before the failures are mended: {', '.join(names)}.",
-        "`make gold` says what failed; the next run tries again.",
-    )
-
-
 def build(
     settings: Settings,
     *,

@@ -59,6 +59,7 @@ def sync(
                 step.status = "failed"
                 return
             _conducted(session, step, run, client, writes, reconcile, bootstrap)
+            _name(session, step, unsound)
         return
     run, client = _prepared(session, models, settings, unsound)
     try:
@@ -69,6 +70,14 @@ def sync(
         raise ConfigurationError(problem.problem, problem.remedy) from None
     with session.step(STEP) as step:
         _conducted(session, step, run, client, writes, reconcile, bootstrap)
+        _name(session, step, unsound)
+
+
+def _name(session: Session, step: show.Step, unsound: Collection[str]) -> None:
+    """Say which models were left out, where any is written."""
+    if unsound and step.status != "skipped":
+        what = f"Not written back before the failures in them or below them are mended: {', '.join(unsound)}."
+        session.problem(STEP, BoxofficeError(what, "`make gold` says what failed."))
 
 
 def _prepared(
@@ -143,8 +152,6 @@ def main(
 
     def body(session: Session) -> None:
         models, unsound = build.sound_sync_models(session.settings, session.ops.failed_tests())
-        if unsound:
-            session.problem(STEP, build.unsound(unsound))
         with stand_ins.started(session.settings) as ready:
             sync(
                 session,

@@ -20,7 +20,7 @@ class Run:
 
     settings: Settings
     problems: list[tuple[str, str]] = field(default_factory=list)
-    calls: list[tuple[Any, ...]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
 
     def problem(self, step: str, error: BoxofficeError) -> None:
         self.problems.append((step, error.problem))
@@ -30,32 +30,28 @@ class Run:
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     run = Run(replace(settings, airtable_token="token"))
 
-    def sync(session: Run, models: list[SyncModel], *, settings: Settings, bootstrap: bool) -> None:
-        run.calls.append((session, models, settings, bootstrap))
+    def sync(session: Run, models: list[SyncModel], **options: Any) -> None:
+        assert session is run
+        run.calls.append({"models": models, **options})
 
     monkeypatch.setattr(reverse_etl, "sync", sync)
     return run
 
 
-def test_what_is_sound_is_synced_and_what_is_not_is_named(run: Run) -> None:
-    built = BuildResult(synced=[MODEL], unsound_sync=["sync_airtable__events", "sync_airtable__tickets"])
-    write_back(run, built, lambda: run.settings)
-    assert run.calls == [(run, [MODEL], run.settings, False)]
-    [(step, problem)] = run.problems
-    assert (step, "sync_airtable__events, sync_airtable__tickets" in problem) == ("sync", True)
-
-
-def test_without_a_destination_nothing_unsound_is_named(run: Run) -> None:
-    bare = replace(run.settings, airtable_token=None)
-    write_back(run, BuildResult(unsound_sync=["sync_airtable__events"]), lambda: bare)
+@pytest.mark.parametrize("is_sandbox", [False, True])
+def test_a_build_is_handed_on_and_the_sandbox_makes_its_base_ready(run: Run, is_sandbox: bool) -> None:
+    reached = replace(run.settings, is_sandbox=is_sandbox)
+    built = BuildResult(synced=[MODEL], unsound_sync=["sync_airtable__events"])
+    write_back(run, built, lambda: reached)
+    assert run.calls == [
+        {
+            "models": [MODEL],
+            "settings": reached,
+            "unsound": ["sync_airtable__events"],
+            "bootstrap": is_sandbox,
+        }
+    ]
     assert run.problems == []
-    assert run.calls == [(run, [], bare, False)]
-
-
-def test_sandbox_mode_makes_its_base_ready(run: Run) -> None:
-    sandbox = replace(run.settings, is_sandbox=True)
-    write_back(run, BuildResult(), lambda: sandbox)
-    assert run.calls == [(run, [], sandbox, True)]
 
 
 def test_stand_ins_that_do_not_start_are_named(run: Run) -> None:

@@ -112,6 +112,18 @@ def test_a_base_that_is_not_set_up(
     assert world.writes == 0
 
 
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_what_is_left_out_is_named_where_anything_is_written(
+    loaded: World, conducted: Conduct, is_asked: bool
+) -> None:
+    unsound = ["sync_airtable__tickets"]
+    code, document = conducted(loaded, is_asked=is_asked, unsound=unsound)
+    (problem,) = document["problems"]
+    assert (code, "mended: sync_airtable__tickets." in problem["problem"]) == (1, True)
+    code, document = conducted(loaded, unsound=unsound, environ={"AIRTABLE_TOKEN": "", "SHEETS_DIR": "x"})
+    assert (code, document["problems"]) == (0, [])
+
+
 @pytest.mark.parametrize(("is_asked", "code"), [(True, 2), (False, 1)])
 @pytest.mark.parametrize("trouble", ["AIRTABLE_BASE_ID", "AIRTABLE_TOKEN"])
 def test_nothing_can_be_done(
