@@ -3,14 +3,15 @@
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
 forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
 boxoffice keeps; is_adopted where people had made it. journal: one per write to a destination, with what it is
-about until it is answered. sent_rows: one per row that a destination holds as far as we know; a cell that is
-not in `fields` is in doubt, and in those in `theirs` stands what people had written before the row was ours.
+about until it is answered. sent_rows: one per row that a destination holds as far as we know, with the cells
+that were sent; in the fields of `theirs` stands what people had written before the row was ours.
 bindings: one per model, and per column, with what it was last bound to. rejected_rows: one per row that was
 refused. identities: one per record of a source that is a venue or tells of a person, see identities.py.
 tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -25,6 +26,9 @@ from typing import Any
 from boxoffice.errors import LONGEST_TEXT, BoxofficeError, ConfigurationError, FailedCall, explained
 
 Error = sqlite3.Error
+
+# In place of a cell that was sent, where nobody knows what the destination holds by now.
+IN_DOUBT = {"in_doubt": True}
 
 # Migration n brings a file from version n to n + 1. Never edit one that was released: add the next.
 MIGRATIONS = (
@@ -347,13 +351,18 @@ class Ops:
             self.connection.executemany(
                 "update api_errors set request = '', response = '', stack = '' where api_error_id = ?", naming
             )
-            for table, texts, blank in (
-                ("sent_rows", "fields", "fields = '{}', fingerprint = null"),
-                ("rejected_rows", "value", "value = null"),
-            ):
-                held = self.connection.execute(f"select rowid, {texts} from {table}").fetchall()
-                naming = [(key,) for key, text in held if forgotten.mentioned_in(text)]
-                self.connection.executemany(f"update {table} set {blank} where rowid = ?", naming)
+            held = self.connection.execute("select rowid, fields from sent_rows").fetchall()
+            doubts = [
+                (json.dumps(dict.fromkeys(json.loads(cells), IN_DOUBT)), key)
+                for key, cells in held
+                if forgotten.mentioned_in(cells)
+            ]
+            self.connection.executemany(
+                "update sent_rows set fields = ?, fingerprint = null where rowid = ?", doubts
+            )
+            values = self.connection.execute("select rowid, value from rejected_rows").fetchall()
+            naming = [(key,) for key, value in values if forgotten.mentioned_in(value)]
+            self.connection.executemany("update rejected_rows set value = null where rowid = ?", naming)
         self.connection.execute("pragma wal_checkpoint(truncate)")
         return new
 

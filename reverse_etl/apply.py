@@ -47,7 +47,6 @@ class Written:
 
     done: Counter[str] = field(default_factory=Counter)
     rejections: list[Rejection] = field(default_factory=list)
-    edits: Counter[str] = field(default_factory=Counter)
     missing: int = 0
     problems: list[BoxofficeError] = field(default_factory=list)
 
@@ -100,7 +99,7 @@ class Writer:
             refused_batches = refused_batches + 1 if is_refused else 0
             if refused_batches == HOPELESS:
                 raise self._hopeless(self.written.rejections[-1].reason)
-            self._progress(self._bound.table, sum(self.written.done.values()), None)
+            self._progress(self._bound.table, sum(self.written.done.values()), self._plan.changes)
 
     def _hopeless(self, reason: str) -> Hopeless:
         return Hopeless(
@@ -189,8 +188,9 @@ class Writer:
         except CallError:
             self._undo(call_id)
             raise
+        made = {self._look.read(record).key: str(record["id"]) for record in records}
         for change, record in zip(changes, records, strict=True):
-            change.record = str(record["id"])
+            change.record = made.get(change.key, str(record["id"]))
         self._journal.answered(call_id, table_id, rows=[change.row for change in changes])
         self._did(changes)
 
@@ -211,9 +211,10 @@ class Writer:
                 self._journal.drop(table_id, [change.key for change in changes])
             raise
         in_doubt: dict[str, list[str]] = {}
-        for change, record in zip(changes, records, strict=True):
+        read = {record["id"]: self._look.read(record) for record in records}
+        for change in (each for each in changes if each.record in read):
             others = replace(change.row, cells=_without(change))
-            edits = self._look.edited(others, self._look.read(record))
+            edits = self._look.edited(others, read[change.record])
             if edits and self._bound.policies.on_edit == "overwrite":
                 in_doubt[change.key] = list(edits)
         kept = [change.row for change in changes]
@@ -283,13 +284,13 @@ class Writer:
 
     def _give_up(self, change: Change, refusal: Refused) -> None:
         """One row that is refused, for sure."""
-        if refusal.call:
-            self._client.failures.append(refusal.call)
         named = set(RECORD.findall(refusal.message))
         is_own = change.record in named or not named
         if refusal.kind in GONE and is_own and change.record is not None:
             self._find_missing(change)
             return
+        if refusal.call and refusal.call not in self._client.failures:
+            self._client.failures.append(refusal.call)
         for column, parent in self._bound.parents.items():
             item = self._bound.columns[column]
             links = zip(change.links.get(item.id, ()), change.cells.get(item.id) or (), strict=False)

@@ -10,15 +10,15 @@ from typing import Any
 
 import orjson
 
-from boxoffice.ops import Ops, as_text
+from boxoffice.ops import IN_DOUBT, Ops, as_text
 
 
 @dataclass(frozen=True)
 class Row:
     """A row as a destination holds it by now.
 
-    cells: by field id, what we sent; those in doubt are not there. theirs: of the fields, those in which
-    people's own cell stands, from before the row was ours.
+    cells: by field id, what we sent, or IN_DOUBT. theirs: of the fields, those in which people's own cell
+    stands, from before the row was ours.
     """
 
     key: str
@@ -26,6 +26,11 @@ class Row:
     fingerprint: str | None = None
     record: str | None = None
     theirs: Collection[str] = ()
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """The cells that are not in doubt."""
+        return {each: cell for each, cell in self.cells.items() if cell != IN_DOUBT}
 
 
 @dataclass(frozen=True)
@@ -158,17 +163,12 @@ class Journal:
         found = self._sql.execute(query, self._base).fetchall()
         return " ".join(f"{model}:{generation}" for model, generation in found if model in models)
 
-    def doubt(self, table_id: str, rows: Mapping[str, Collection[str]]) -> None:
-        """Cells (key to field ids) of which nobody knows what they hold now."""
-        with self._sql:
-            self._doubt(table_id, rows)
-
     def _doubt(self, table_id: str, rows: Mapping[str, Collection[str]]) -> None:
         where = "destination = ? and base_id = ? and table_id = ? and key = ?"
         for key, fields in rows.items():
             place = (*self._base, table_id, key)
             for (held,) in self._sql.execute(f"select fields from sent_rows where {where}", place).fetchall():
-                cells = {each: cell for each, cell in orjson.loads(held).items() if each not in fields}
+                cells = {**orjson.loads(held), **dict.fromkeys(fields, IN_DOUBT)}
                 self._sql.execute(
                     f"update sent_rows set fields = ?, fingerprint = null where {where}",
                     (_json(cells), *place),

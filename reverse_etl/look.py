@@ -118,7 +118,7 @@ class Look:
 
     def edited(self, sent: Row, record: Record) -> dict[str, Any]:
         """The cells of a record, by field id, that are not what was sent; counted as people's edits."""
-        ours = {each: cell for each, cell in sent.cells.items() if each not in sent.theirs}
+        ours = {each: cell for each, cell in sent.known.items() if each not in sent.theirs}
         found = {
             each: cell
             for each, cell in record.cells.items()
@@ -167,7 +167,7 @@ class Look:
             (record,) = ours
             sent = self._journal.row(self._bound.table_id, key)
             edits = self.edited(sent, record)
-            now = {**record.cells, **sent.cells, **(edits if overwrites else {})}
+            now = {**record.cells, **sent.known, **(edits if overwrites else {})}
             if now != sent.cells or known.get(key) != record.id:
                 rows.append(Row(key, now, None, record.id, sent.theirs))
         self._journal.keep(self._bound.table_id, rows)

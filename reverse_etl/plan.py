@@ -12,6 +12,7 @@ from typing import Any
 
 from boxoffice.airtable_api import BATCH_SIZE, MOST_IN_A_SECOND
 from boxoffice.errors import BoxofficeError
+from boxoffice.ops import IN_DOUBT
 from reverse_etl import cells
 from reverse_etl.binding import Bound
 from reverse_etl.cells import LINK, Unfit
@@ -27,7 +28,7 @@ class Change:
     """A row to be made, or cells of one to be set.
 
     kind: create, adopt, update or archive. cells: to be sent, by field id. before: what they hold as far as
-    we know; what is in doubt is not there. whole: every cell as it is wanted. links: by field id, the keys of
+    we know. whole: every cell as it is wanted. links: by field id, the keys of
     the parents, whose records may yet have to be made. options: options that fields lack. theirs: see Row.
     """
 
@@ -78,6 +79,11 @@ class Plan:
     @property
     def archived(self) -> int:
         return sum(change.kind == "archive" for change in self.updates)
+
+    @property
+    def changes(self) -> int:
+        """Rows that it makes, changes or removes."""
+        return sum(map(len, (self.creates, self.adopts, self.updates, self.deletes)))
 
     @property
     def calls(self) -> int:
@@ -161,18 +167,17 @@ class _Planner:
     def _with_sound_keys(self, rows: Iterable[Wanted]) -> Iterator[Wanted]:
         """Rows that their key tells from all others; the others are rejected."""
         column = self._bound.key.name
-        without, told = 0, set()
+        without = 0
+        told: set[str] = set()
         for row in rows:
             if row.key is None or not row.key.strip():
                 without += 1
-            elif row.copies > 1 or (row.twins > 1 and row.key not in self._sent):
-                if row.key not in told:
-                    reason = "Another row has this key but for case or blanks, which Airtable may overlook."
-                    if row.copies > 1:
-                        reason = f"{row.copies} rows of the model have this key."
-                    remedy = "Make the keys of the model differ."
-                    self._plan.rejections.append(Rejection(row.key, "key", reason, remedy, column, row.key))
-                    told.add(row.key)
+            elif row.key in told:
+                continue
+            elif reason := self._unsound(row.key, row):
+                remedy = "Make the keys of the model differ, without blanks around them."
+                self._plan.rejections.append(Rejection(row.key, "key", reason, remedy, column, row.key))
+                told.add(row.key)
             else:
                 yield row
         if without:
@@ -180,6 +185,16 @@ class _Planner:
             self._plan.rejections.append(
                 Rejection(NO_KEY, "key", reason, "Give them one in the model, or leave them out.", column)
             )
+
+    def _unsound(self, key: str, row: Wanted) -> str | None:
+        """Why the record of a row could not be told from others by this key, if so."""
+        if row.copies > 1:
+            return f"{row.copies} rows of the model have this key."
+        if key != key.strip():
+            return "It has blanks around it, which Airtable may take away."
+        if row.twins > 1 and key not in self._sent:
+            return "Another row has this key but for case or blanks, which Airtable may overlook."
+        return None
 
     def _add(self, row: Wanted) -> None:
         assert row.key is not None
@@ -190,7 +205,7 @@ class _Planner:
         links: dict[str, list[str]] = {}
         options: list[str] = []
         for column, item in self._bound.columns.items():
-            value = row.values[column]
+            value = row.values[column] if column != self._bound.key_column else row.key
             try:
                 if item.type == LINK:
                     whole[item.id], keys = self._linked(column, value)
@@ -255,17 +270,20 @@ class _Planner:
             plan.creates.append(Change("create", key, None, sending, {}, whole, fingerprint, links, options))
             return
         held = self._journal.row(self._bound.table_id, key)
-        before = held.cells
+        kept: set[str] = set()
         if policies.on_null == "keep":
             archive = self._bound.archive.id if self._bound.archive else None
             kept = {each for each, cell in whole.items() if cell is None and each != archive}
-            whole = {each: before.get(each) if each in kept else cell for each, cell in whole.items()}
-            before = {**before, **{each: whole[each] for each in kept}}
-        sending = {each: cell for each, cell in whole.items() if self._differs(each, cell, before, links)}
+            whole |= {each: held.known.get(each) for each in kept}
+        sending = {
+            each: cell
+            for each, cell in whole.items()
+            if each not in kept and self._differs(each, cell, held.cells, links)
+        }
         if not sending:
             plan.unchanged.append(Row(key, whole, fingerprint, theirs=held.theirs))
             return
-        known = {each: before[each] for each in sending if each in before}
+        known = {each: cell for each, cell in held.known.items() if each in sending}
         change = Change("update", key, record, sending, known, whole, fingerprint, links, options)
         change.theirs = [each for each in held.theirs if each not in sending]
         plan.updates.append(change)
@@ -273,9 +291,10 @@ class _Planner:
     def _differs(
         self, each: str, cell: Any, before: Mapping[str, Any], links: Mapping[str, list[str]]
     ) -> bool:
-        if each not in before or (each in links and len(links[each]) > len(cell or ())):
+        if before.get(each) == IN_DOUBT or (each in links and len(links[each]) > len(cell or ())):
             return True
-        return not cells.same(self._bound.fields[each], cell, before[each])
+        # A field that was not written before is not emptied: what stands there is people's.
+        return not cells.same(self._bound.fields[each], cell, before.get(each))
 
     # -- records that people made
 
@@ -359,8 +378,9 @@ class _Planner:
             plan.deletes = {key: self._records[key] for key in gone}
             return
         for key in gone:
-            cell, before = {bound.archive.id: True}, held[key].cells
-            known = {each: before[each] for each in cell if each in before}
-            change = Change("archive", key, self._records[key], dict(cell), known, {**before, **cell}, None)
+            cell = {bound.archive.id: True}
+            before = {each: old for each, old in held[key].known.items() if each in cell}
+            whole = {**held[key].cells, **cell}
+            change = Change("archive", key, self._records[key], dict(cell), before, whole, None)
             change.theirs = held[key].theirs
             plan.updates.append(change)

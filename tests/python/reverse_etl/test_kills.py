@@ -169,6 +169,17 @@ def test_a_deleted_ops_file_and_a_lost_answer(
     assert found == wanted
 
 
+def test_rows_that_were_made_without_an_answer_are_not_written_again(loaded: World) -> None:
+    loaded.sql("insert into sync.sync_airtable__events (event_key) values ('e7'), ('e8')")
+    loaded.client_of = killing(1, "after")
+    with pytest.raises(Killed):
+        loaded.sync()
+    loaded.client_of = Client
+    loaded.sync()
+    assert (loaded.calls("list"), loaded.writes) == (1, 0)
+    assert len(loaded.rows("Events", "Event")) == 5
+
+
 def test_a_change_taken_back_while_its_answer_was_lost(loaded: World) -> None:
     loaded.sql("update sync.sync_airtable__events set tickets_sold = 13 where event_key = 'e1'")
     loaded.client_of = killing(1, "after")

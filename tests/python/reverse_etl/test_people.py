@@ -149,6 +149,17 @@ def test_too_many_at_once_are_not_removed_unless_told(loaded: World, policy: str
 # -- empty values
 
 
+def test_a_field_that_is_bound_later_is_filled_and_not_emptied(loaded: World) -> None:
+    loaded.by_hand("add_field", "Events", name="Seats", type="number", options={"precision": 0})
+    for key in ("e1", "e3"):
+        loaded.by_hand("edit", "Events", record=record_of(loaded, "Events", key), fields={"Seats": 5})
+    loaded.words = {("sync_airtable__events", "tickets_sold"): "Seats"}
+    loaded.sync()
+    assert loaded.rows("Events", "Seats") == {"e1": 12, "e2": 0, "e3": 5}
+    loaded.sync()
+    assert loaded.writes == 0
+
+
 @pytest.mark.parametrize(("policy", "kept"), [("clear", (None, 12)), ("keep", ("Opening", 12))])
 def test_a_value_that_is_gone(loaded: World, policy: str, kept: tuple[object, ...]) -> None:
     loaded.policies = {"on_null": policy}
