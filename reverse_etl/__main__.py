@@ -58,12 +58,19 @@ def sync(
                 session.problem(STEP, error)
                 step.status = "failed"
                 return
+            if run.is_unknown and not bootstrap and _looked_lately(session):
+                step.status = "skipped"
+                session.notes.append(str(run.not_set_up()))
+                return
             _conducted(session, step, run, client, writes, reconcile, bootstrap)
             _name(session, step, unsound)
         return
     run, client = _prepared(session, models, settings, unsound)
     try:
         run.connect(bootstraps=bootstrap)
+    except ConfigurationError:
+        client.close()
+        raise
     except CallError as error:
         client.close()
         problem = show.kept(session, client, error)
@@ -71,6 +78,16 @@ def sync(
     with session.step(STEP) as step:
         _conducted(session, step, run, client, writes, reconcile, bootstrap)
         _name(session, step, unsound)
+
+
+def _looked_lately(session: Session) -> bool:
+    """Whether a run has asked within a day, and found nothing to write to: each look is a call."""
+    query = """
+        select 1 from steps inner join runs using (run_id)
+        where step = ? and steps.status = 'skipped' and requests > 0
+            and started_at > datetime('now', '-1 day') limit 1
+    """
+    return session.ops.connection.execute(query, (STEP,)).fetchone() is not None
 
 
 def _name(session: Session, step: show.Step, unsound: Collection[str]) -> None:

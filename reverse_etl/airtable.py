@@ -83,11 +83,19 @@ class Sync:
             )
             tables = self._client.tables() if self.outcome.made else tables
         elif not remembered and not binding.is_set_up(self._models, tables, self._words):
-            wanted = binding.wanted(self._models, self._words)
-            names = ", ".join(binding.table_word(model, self._words) for model in wanted)
-            remedy = f"`python -m reverse_etl airtable --bootstrap` makes the tables {names}."
-            raise NotSetUp("Nothing is written to Airtable.", remedy)
+            raise self.not_set_up()
         self._tables = tables
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the base was never written to, and airtable_fields.csv does not say that it should be."""
+        return not self._journal.bindings() and not any(self._words.values())
+
+    def not_set_up(self) -> NotSetUp:
+        wanted = binding.wanted(self._models, self._words)
+        names = ", ".join(binding.table_word(model, self._words) for model in wanted)
+        remedy = f"`python -m reverse_etl airtable --bootstrap` makes the tables {names}."
+        return NotSetUp("Nothing is written to Airtable.", remedy)
 
     def plan(self, *, bootstraps: bool = False, reconciles: bool = False) -> None:
         """Find out what is to be done. Changes nothing in the base but what `bootstraps` makes.

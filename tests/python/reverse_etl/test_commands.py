@@ -124,6 +124,16 @@ def test_what_is_left_out_is_named_where_anything_is_written(
     assert (code, document["problems"]) == (0, [])
 
 
+def test_a_base_that_is_not_set_up_is_looked_at_once_a_day(world: World, conducted: Conduct) -> None:
+    for calls in (1, 0):
+        code, document = conducted(world)
+        assert (code, document["steps"][0]["status"], world.calls()) == (0, "skipped", calls)
+        assert "--bootstrap" in document["notes"][-1]
+    conducted(world, is_asked=True, bootstrap=True, writes=False)
+    code, document = conducted(world)
+    assert (code, document["steps"][0]["status"]) == (0, "ok")
+
+
 @pytest.mark.parametrize(("is_asked", "code"), [(True, 2), (False, 1)])
 @pytest.mark.parametrize("trouble", ["AIRTABLE_BASE_ID", "AIRTABLE_TOKEN"])
 def test_nothing_can_be_done(
