@@ -196,6 +196,7 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
         ):
             _check_warehouse(settings)
             _check_marts(settings)
+            ops.notice_older_file(store, settings.warehouse_path)
             session = Session(command, settings, terminal, store)
             return _conduct(session, body)
     except (KeyboardInterrupt, Exception) as error:

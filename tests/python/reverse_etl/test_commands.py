@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -168,6 +169,21 @@ def test_nonsense_in_settings_is_named_with_its_remedy(
     code, document = conducted(loaded, is_asked=True)
     assert (code, loaded.calls()) == (2, 0)
     assert document["problems"][0]["remedy"] == "Use keep or archive or delete."
+
+
+def test_an_older_ops_file_that_is_put_back_makes_no_duplicates(loaded: World, conducted: Conduct) -> None:
+    conducted(loaded)
+    older = loaded.folder / "older.sqlite"
+    shutil.copy(loaded.ops_path, older)
+    loaded.sql("insert into sync.sync_airtable__events (event_key) values ('e7'), ('e8')")
+    conducted(loaded)
+    loaded.sql("insert into sync.sync_airtable__events (event_key) values ('e9')")
+    shutil.copy(older, loaded.ops_path)
+    conducted(loaded)
+    assert (loaded.calls("create"), loaded.calls("list")) == (1, 3)
+    assert sorted(loaded.rows("Events", "Event")) == ["e1", "e2", "e3", "e7", "e8", "e9"]
+    conducted(loaded)
+    assert loaded.calls() == 1
 
 
 def test_explain_tells_why_a_row_is_not_there(
