@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from boxoffice.airtable_api import Client
+from boxoffice.airtable_api import Client, Unanswered
 from tests.python.reverse_etl.conftest import World, count, sale
 
 TABLES = ("Venues", "Events", "Sales")
@@ -190,3 +190,17 @@ def test_a_change_taken_back_while_its_answer_was_lost(loaded: World) -> None:
     loaded.client_of = Client
     loaded.sync()
     assert loaded.rows("Events", "Tickets sold")["e1"] == 12
+
+
+@pytest.mark.parametrize("fault", ["drop", "apply_then_drop"])
+def test_tables_are_made_once_although_no_answer_came(world: World, fault: str) -> None:
+    for at in range(3):
+        world.fault(fault, path="meta", method="POST", after=at)
+    for _ in range(6):
+        try:
+            world.sync(bootstraps=True)
+            break
+        except Unanswered:
+            continue
+    assert sorted(world.tables()) == sorted(TABLES)
+    assert world.sync(bootstraps=True).made == []
