@@ -203,6 +203,7 @@ def _load(
             settings.airtable_token,
             _base_id(settings),
             budget=settings.airtable_call_budget,
+            per_second=settings.airtable_per_second,
             sleep=sleep,
             clock=clock,
             report=lambda sentence: progress(sentence, 0, None),

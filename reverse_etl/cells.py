@@ -109,7 +109,10 @@ def same(item: Field, one: Any, two: Any) -> bool:
     """Whether two cells of a field say the same."""
     if one is None or two is None:
         return one is two
-    return KINDS[item.type].same(one, two)
+    try:
+        return KINDS[item.type].same(one, two)
+    except (TypeError, ValueError, AttributeError):
+        return False  # one is of the type that the field had before
 
 
 def texts(value: Any) -> list[str]:

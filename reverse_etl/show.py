@@ -42,7 +42,7 @@ def outcome(session: Session, step: Step, found: Outcome, client: Client, *, wri
         session.notes.append(f"Made in Airtable: {', '.join(found.made)}.")
     session.notes += found.notes
     for plan in found.plans:
-        session.notes += _notes(plan)
+        session.notes += _notes(plan, found.written.get(plan.bound.model.name))
     session.facts[DESTINATION] = {
         "made": found.made,
         "calls": client.calls,
@@ -82,15 +82,15 @@ def _refused(table: str, rejections: list[Rejection]) -> BoxofficeError:
     )
 
 
-def _notes(plan: Plan) -> Iterator[str]:
+def _notes(plan: Plan, written: Written | None) -> Iterator[str]:
     table = plan.bound.table
     if plan.edits:
         is_kept = plan.bound.policies.on_edit == "keep" and not plan.reconciled
         what = "stay until there are new values" if is_kept else "are overwritten"
         fields = ", ".join(f"{name} {count:,}" for name, count in plan.edits.most_common())
         yield f"People changed cells of ours in {table}, which {what}: {fields}."
-    if plan.missing:
-        yield f"{plan.missing:,} rows of ours were deleted in {table} by people."
+    if missing := plan.missing + (written.missing if written else 0):
+        yield f"People deleted rows of ours in {table}: {missing:,}."
     if plan.left:
         yield f"{plan.left:,} rows that people deleted in {table} are not made again (on_missing is leave)."
     if plan.kept:

@@ -50,6 +50,9 @@ def test_drift_is_named_before_any_write(
     outcome = loaded.sync()
     if said is None:
         assert loaded.rows("Events", "Tickets sold") == {"e1": "13", "e2": "1", "e3": "1"}
+        loaded.by_hand(what, "Events", field="Tickets sold", type="number", options={"precision": 0})
+        loaded.sync()
+        assert loaded.rows("Events", "Tickets sold") == {"e1": 13, "e2": 1, "e3": 1}
         return
     (problem,) = outcome.problems
     assert said in problem.problem
