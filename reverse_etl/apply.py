@@ -31,7 +31,6 @@ GONE = ("ROW_DOES_NOT_EXIST", "MODEL_ID_NOT_FOUND")
 REASONS = {
     "INVALID_VALUE_FOR_COLUMN": "Airtable does not take the value for this field",
     "INVALID_MULTIPLE_CHOICE_OPTIONS": "The field has no such option, and may not be given it",
-    "UNKNOWN_FIELD_NAME": "A field was deleted while this ran",
     "REQUEST_TOO_LARGE": "The row is larger than Airtable takes",
 }
 T = TypeVar("T")
@@ -146,9 +145,9 @@ class Writer:
                 return True
             except Refused as error:
                 refusal = error
-                names_cause = error.kind in (*REASONS, *GONE)
-                self._refused_calls = 0 if names_cause else self._refused_calls + 1
-                if self._refused_calls == HOPELESS_CALLS:
+                self._refused_calls = 0 if error.kind in (*REASONS, *GONE) else self._refused_calls + 1
+                # A field that was deleted while this ran is missing for every row.
+                if self._refused_calls == HOPELESS_CALLS or error.kind == "UNKNOWN_FIELD_NAME":
                     raise self._hopeless(f"It says {error.kind or 'nothing more'}.") from None
         meant = [change for change in changes if self._is_meant(change, refusal)]
         if 0 < len(meant) < len(changes):

@@ -6,7 +6,7 @@ A record is a row's when its key field says so, exactly.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boxoffice.airtable_api import Client
@@ -57,8 +57,10 @@ class Look:
                 is wanted; else it stays until there is a new value.
         """
         records = self._all()
-        by_key = _by_key(records)
         known = self._journal.records(self._bound.table_id)
+        # Whatever people made of its key, a record that we know is ours.
+        keys = {record: key for key, record in known.items()}
+        by_key = _by_key(replace(each, key=keys.get(each.id, each.key)) for each in records)
         self._heal(by_key, known, overwrites=overwrites)
         gone = [key for key, record in known.items() if not _has(by_key.get(key, []), record)]
         gone = [key for key in gone if len(by_key.get(key, [])) != 1]
@@ -168,6 +170,7 @@ class Look:
             sent = self._journal.row(self._bound.table_id, key)
             edits = self.edited(sent, record)
             now = {**record.cells, **sent.known, **(edits if overwrites else {})}
+            now[self._bound.key.id] = record.cells[self._bound.key.id]
             if now != sent.cells or known.get(key) != record.id:
                 rows.append(Row(key, now, None, record.id, sent.theirs))
         self._journal.keep(self._bound.table_id, rows)
@@ -209,5 +212,5 @@ def _has(records: Iterable[Record], record_id: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -175,7 +175,7 @@ class _Planner:
             elif row.key in told:
                 continue
             elif reason := self._unsound(row.key, row):
-                remedy = "Make the keys of the model differ, without blanks around them."
+                remedy = "Make the keys of the model differ, each one line without blanks around it."
                 self._plan.rejections.append(Rejection(row.key, "key", reason, remedy, column, row.key))
                 told.add(row.key)
             else:
@@ -190,8 +190,8 @@ class _Planner:
         """Why the record of a row could not be told from others by this key, if so."""
         if row.copies > 1:
             return f"{row.copies} rows of the model have this key."
-        if key != key.strip():
-            return "It has blanks around it, which Airtable may take away."
+        if key != " ".join(key.splitlines()).strip():
+            return "It has blanks around it or several lines, of which Airtable may make something else."
         if row.twins > 1 and key not in self._sent:
             return "Another row has this key but for case or blanks, which Airtable may overlook."
         return None

@@ -62,6 +62,16 @@ def test_drift_is_named_before_any_write(
     assert loaded.rows("Sales", "Buyer")["s0"] == "Buyer 0!"
 
 
+def test_a_field_that_is_deleted_while_this_runs(loaded: World) -> None:
+    """Every row is refused for it: one is enough to know."""
+    gone = [{"do": "delete_field", "table": "Sales", "field": "Buyer"}]
+    loaded.fault("apply", method="GET", path="tables$", changes=gone, times=1)
+    loaded.sql("update sync.sync_airtable__sales set buyer = buyer || '!'")
+    outcome = loaded.sync()
+    assert loaded.calls("update") == 1
+    assert "UNKNOWN_FIELD_NAME" in outcome.problems[0].problem
+
+
 def test_a_missing_option_is_named_before_any_write(loaded: World) -> None:
     loaded.by_hand("delete_option", "Events", field="Status", option="live")
     outcome = loaded.plan()

@@ -180,6 +180,21 @@ def test_rows_that_were_made_without_an_answer_are_not_written_again(loaded: Wor
     assert len(loaded.rows("Events", "Event")) == 5
 
 
+def test_keys_are_found_again_whatever_they_are_made_of(loaded: World) -> None:
+    keys = ["it's", 'say "so"', "back\\slash", "ünï 🎟", "{Event}", "a,b", "E1 ", "two\nlines", "%41", "'"]
+    for key in keys:
+        loaded.sql("insert into sync.sync_airtable__sales values (?, 'e1', 'x', null)", [key])
+    loaded.client_of = killing(1, "after")
+    with pytest.raises(Killed):
+        loaded.sync()
+    loaded.client_of = Client
+    loaded.sync()
+    assert (loaded.calls("list"), loaded.writes) == (1, 0)
+    assert len(loaded.rows("Sales", "Buyer")) == 4 + len(keys) - 2
+    unsound = {key for key, (_, rule, _) in loaded.rejected().items() if rule == "key"}
+    assert unsound == {"E1 ", "two\nlines"}
+
+
 def test_a_change_taken_back_while_its_answer_was_lost(loaded: World) -> None:
     loaded.sql("update sync.sync_airtable__events set tickets_sold = 13 where event_key = 'e1'")
     loaded.client_of = killing(1, "after")

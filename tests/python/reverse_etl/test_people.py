@@ -257,6 +257,15 @@ def test_a_copied_row_is_not_taken_for_ours(loaded: World) -> None:
     assert loaded.rows("Events", "Tickets sold")["e1"] == 5
 
 
+def test_a_row_whose_key_people_emptied_is_still_ours(loaded: World) -> None:
+    for key, cell in (("e1", None), ("e2", "mine")):
+        record = record_of(loaded, "Events", key)
+        loaded.by_hand("edit", "Events", record=record, fields={"boxoffice key": cell})
+    loaded.sync(reconciles=True)
+    assert loaded.calls("create") == 0
+    assert set(loaded.rows("Events", "Event")) == {"e1", "e2", "e3"}
+
+
 # -- options
 
 
