@@ -169,7 +169,9 @@ class Look:
             (record,) = ours
             sent = self._journal.row(self._bound.table_id, key)
             edits = self.edited(sent, record)
-            now = {**record.cells, **sent.known, **(edits if overwrites else {})}
+            # Of a row that was sent, a field that was not written is people's.
+            held = {each: record.cells[each] for each in record.cells if each in sent.cells or not sent.cells}
+            now = {**held, **sent.known, **(edits if overwrites else {})}
             now[self._bound.key.id] = record.cells[self._bound.key.id]
             if now != sent.cells or known.get(key) != record.id:
                 rows.append(Row(key, now, None, record.id, sent.theirs))

@@ -270,6 +270,12 @@ class _Planner:
             plan.creates.append(Change("create", key, None, sending, {}, whole, fingerprint, links, options))
             return
         held = self._journal.row(self._bound.table_id, key)
+        # Where nothing was written before and nothing is to be, what stands in the field is people's.
+        whole = {
+            each: cell
+            for each, cell in whole.items()
+            if cell is not None or each in held.cells or each in links
+        }
         kept: set[str] = set()
         if policies.on_null == "keep":
             archive = self._bound.archive.id if self._bound.archive else None
@@ -293,7 +299,6 @@ class _Planner:
     ) -> bool:
         if before.get(each) == IN_DOUBT or (each in links and len(links[each]) > len(cell or ())):
             return True
-        # A field that was not written before is not emptied: what stands there is people's.
         return not cells.same(self._bound.fields[each], cell, before.get(each))
 
     # -- records that people made

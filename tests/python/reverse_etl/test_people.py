@@ -156,8 +156,9 @@ def test_a_field_that_is_bound_later_is_filled_and_not_emptied(loaded: World) ->
     loaded.words = {("sync_airtable__events", "tickets_sold"): "Seats"}
     loaded.sync()
     assert loaded.rows("Events", "Seats") == {"e1": 12, "e2": 0, "e3": 5}
-    loaded.sync()
-    assert loaded.writes == 0
+    for reconciles in (False, True):
+        loaded.sync(reconciles=reconciles)
+        assert loaded.writes == 0
 
 
 @pytest.mark.parametrize(("policy", "kept"), [("clear", (None, 12)), ("keep", ("Opening", 12))])
