@@ -25,7 +25,7 @@ from reverse_etl.plan import Change, Plan
 
 # Batches in which every row is refused, one after another, before a table is given up; and calls, when
 # Airtable blames no field, as it does when the base is full.
-HOPELESS, HOPELESS_CALLS = 3, 6
+HOPELESS, HOPELESS_CALLS = 2, 6
 RECORD = re.compile(r"rec[0-9A-Za-z]{14}")
 GONE = ("ROW_DOES_NOT_EXIST", "MODEL_ID_NOT_FOUND")
 REASONS = {

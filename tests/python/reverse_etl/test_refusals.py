@@ -104,6 +104,18 @@ def test_a_base_that_is_full_is_found_out_in_a_few_calls(loaded: World, room: in
     assert all(is_resolved for _, _, is_resolved in loaded.rejected().values())
 
 
+def test_a_table_that_refuses_every_row_is_left_alone_soon(loaded: World) -> None:
+    loaded.settings(longest_text=20)
+    bad = [(f"s{place}", "e1", "x" * 30, None) for place in range(10, 70)]
+    loaded.has("sales", *(sale(place, f"e{place % 3 + 1}") for place in range(4)), *bad, sale(99, "e1"))
+    outcome = loaded.sync()
+    assert loaded.calls("create") == 2 * 19
+    assert "refuses every row of Sales" in outcome.problems[0].problem
+    for _ in range(3):
+        loaded.sync()
+    assert "s99" in loaded.rows("Sales", "Buyer"), "rows that were refused before go last"
+
+
 def test_a_refused_parent_keeps_its_children_out(loaded: World) -> None:
     loaded.settings(longest_text=50)
     loaded.sql(
