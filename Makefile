@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run bronze silver gold status doctor docs sandbox bench test test-all soak lint lock clean
+.PHONY: help run bronze silver gold plan sync status doctor docs sandbox bench test test-all soak lint lock clean
 
 # One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
 VENV := .venv
@@ -13,7 +13,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: $(VENV)/run ## Ingest, build and publish, once; without any settings, on sample data
+run: $(VENV)/run ## Ingest, build, publish and sync, once; without any settings, on sample data
 	@$(PYTHON) -m boxoffice run
 
 bronze: $(VENV)/run ## Land the sources (SOURCE=sheets, eventbrite or airtable for one)
@@ -22,8 +22,14 @@ bronze: $(VENV)/run ## Land the sources (SOURCE=sheets, eventbrite or airtable f
 silver: $(VENV)/run ## Build the silver models
 	@$(PYTHON) -m boxoffice build silver
 
-gold: $(VENV)/run ## Build the gold models
+gold: $(VENV)/run ## Build the gold models, and what destinations should hold
 	@$(PYTHON) -m boxoffice build gold
+
+plan: $(VENV)/run ## Show what would be written back, and write nothing (DEST=airtable for one)
+	@$(PYTHON) -m reverse_etl $(DEST) --plan
+
+sync: $(VENV)/run ## Write back what changed (DEST=airtable for one)
+	@$(PYTHON) -m reverse_etl $(DEST)
 
 status: $(VENV)/run ## Tell what ran, how fresh each source is and what was refused
 	@$(PYTHON) -m boxoffice status

@@ -52,12 +52,12 @@ def assert_same_rows(ours: Path, floor: Path) -> None:
 
 
 def assert_same_build(ours: Path, whole: Path) -> None:
-    """Raise RuntimeError unless two warehouses hold the same rows in every table of silver and gold."""
+    """Raise RuntimeError unless two warehouses hold the same rows in every table that was built."""
     with duckdb.connect() as connection:
         connection.execute(f"attach '{ours}' as ours (read_only); attach '{whole}' as whole (read_only)")
         tables = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables"
-            " where table_catalog = 'whole' and table_schema in ('silver', 'gold')"
+            " where table_catalog = 'whole' and table_schema in ('silver', 'gold', 'sync')"
             " and table_type = 'BASE TABLE'"
         ).fetchall()
         for (table,) in tables:

@@ -1,13 +1,14 @@
-"""`python -m boxoffice`: the only module that puts ingest and dbt together."""
+"""`python -m boxoffice`: the only module that puts ingest, dbt and reverse_etl together."""
 
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,9 @@ from boxoffice.ops import EMAIL
 from boxoffice.session import Session, conduct, observe
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
+
+if TYPE_CHECKING:
+    from boxoffice.build import BuildResult
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
 SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, stand-ins for the APIs."
@@ -31,17 +35,20 @@ def main() -> None:
 @click.option("--full", is_flag=True, help="Read the sources whole, and mark what has vanished.")
 @JSON
 def run(full: bool, as_json: bool) -> None:
-    """Ingest, build and publish, once."""
+    """Ingest, build, publish and sync, once."""
 
     def body(session: Session) -> None:
+        from boxoffice import stand_ins
         from ingest.__main__ import land
 
         mappings.check(session.settings)
         if session.settings.is_sandbox:
             session.terminal.say(SANDBOX, style="bold cyan")
-        land(session, full=full)
-        build_and_publish(session)
+        with stand_ins.started(session.settings) as ready:
+            land(session, ready, full=full)
+            write_back(session, build_and_publish(session), ready)
         if session.settings.is_sandbox:
+            session.next.append("See what went to Airtable: .venv/bin/python -m sandbox show airtable")
             session.next.append("To leave sandbox mode, put your CSVs into data/sheets or a token into .env.")
 
     sys.exit(conduct("run", body, as_json=as_json))
@@ -51,7 +58,7 @@ def run(full: bool, as_json: bool) -> None:
 @click.argument("layer", required=False, type=click.Choice(["silver", "gold"]))
 @JSON
 def build(layer: str | None, as_json: bool) -> None:
-    """Build LAYER (silver and gold without it) from what has landed, test it, and publish gold."""
+    """Build LAYER (everything without it) from what has landed, test it, and publish gold."""
 
     def body(session: Session) -> None:
         mappings.check(session.settings)
@@ -62,7 +69,7 @@ def build(layer: str | None, as_json: bool) -> None:
                 f"`{target}` comes first; `make run` does all of it.",
             )
         # Seeds belong to silver: its models read them.
-        select = {"silver": ("resource_type:seed", "silver"), "gold": ("gold",), None: ()}[layer]
+        select = {"silver": ("resource_type:seed", "silver"), "gold": ("gold", "sync"), None: ()}[layer]
         build_and_publish(session, select)
         if layer == "silver" and not session.problems:
             session.next.append("Next: `make gold`.")
@@ -179,13 +186,28 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
                 for source in found.sources
             ],
         )
+    if found.destinations:
+        terminal.table(
+            ("Destination", "Last attempt", "Written last (UTC)", "Refused", "Calls this month"),
+            [
+                (
+                    each.destination,
+                    each.status,
+                    each.written_at or "never",
+                    f"{each.rows_refused:,}" if each.rows_refused else "",
+                    f"{each.requests_this_month:,}" if each.requests_this_month else "",
+                )
+                for each in found.destinations
+            ],
+        )
     if found.marts_written_at:
         terminal.say(f"{_short(settings.marts_path)} was published at {found.marts_written_at} UTC.")
     if found.api_errors:
         terminal.say(
             f"{found.api_errors:,} failed calls are kept in {_short(settings.ops_path)}, api_errors."
         )
-    is_well = all(source.status == "ok" for source in found.sources) and (
+    latest = [source.status for source in found.sources] + [each.status for each in found.destinations]
+    is_well = all(status == "ok" for status in latest) and (
         not found.runs or found.runs[0].status in ("ok", "running")
     )
     return (0 if is_well else 1), asdict(found)
@@ -194,20 +216,21 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
 def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
     from boxoffice import findings
     from ingest.__main__ import check
+    from reverse_etl import doctor
 
     found: list[findings.Finding] = []
     if settings.is_sandbox:
         terminal.say(SANDBOX, style="bold cyan")
-    for looked in (findings.of_machine(settings), findings.of_mappings(settings), check(settings)):
-        for finding in looked:
-            found.append(finding)
-            terminal.finding(finding.system, finding.state, finding.what, finding.remedy)
+    looked = (findings.of_machine, findings.of_mappings, check, doctor.check)
+    for finding in chain.from_iterable(look(settings) for look in looked):
+        found.append(finding)
+        terminal.finding(finding.system, finding.state, finding.what, finding.remedy)
     bad = [finding for finding in found if finding.state in ("wrong", "look")]
     terminal.say(f"{len(bad)} to mend." if bad else "All is well.", style="bold")
     return (1 if bad else 0), {"findings": [asdict(finding) for finding in found]}
 
 
-def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bool = False) -> None:
+def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bool = False) -> "BuildResult":
     """Build `select` (all when empty); publish gold if it was built and is sound.
 
     Args:
@@ -236,16 +259,39 @@ def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bo
         session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
     session.notes += [f"{warning.name}: {warning.message}" for warning in built.warnings]
     if select and "gold" not in select:
-        return
+        return built
     if not built.gold_is_sound:
         stays = "It shows the last good state until then." if settings.marts_path.exists() else ""
         problem = f"{_short(settings.marts_path)} is not renewed before the failures above are mended."
         session.problem("publish", BoxofficeError(problem, stays))
-        return
+        return built
     with session.step("publish") as step:
         done = publish(settings.warehouse_path, settings.marts_path, built.published)
         step.detail = f"{done.tables} tables, {done.rows:,} rows"
     _headlines(session)
+    return built
+
+
+def write_back(session: Session, built: "BuildResult", ready: Callable[[], Settings]) -> None:
+    """Sync what the build made and left sound; in sandbox mode the base is made ready for it.
+
+    Args:
+        ready: as `stand_ins.started` yields it.
+    """
+    from reverse_etl.__main__ import sync
+
+    try:
+        settings = ready()
+    except BoxofficeError as error:
+        session.problem("sync", error)
+        return
+    sync(
+        session,
+        built.synced,
+        settings=settings,
+        unsound=built.unsound_sync,
+        bootstrap=settings.is_sandbox,
+    )
 
 
 def _has(warehouse: Path, schema: str) -> bool:

@@ -1,11 +1,12 @@
-"""Bronze to silver and gold: dbt in this process, on settings' warehouse, without the unit tests."""
+"""Bronze to silver, gold and sync: dbt in this process, on settings' warehouse, without the unit tests."""
 
 import hashlib
 import logging
 import os
+import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from boxoffice.settings import ROOT, Settings
 
 logger = logging.getLogger(__name__)
 
+SYNC_NAME = re.compile(r"sync_([a-z0-9]+)__(\w+)")
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
@@ -44,13 +46,20 @@ class Tested:
 
 @dataclass
 class BuildResult:
-    """What dbt did. `published` holds, per gold table, its columns that may leave the warehouse."""
+    """What dbt did.
+
+    published: per gold table, its columns that may leave the warehouse.
+    synced: the sync models that this build renewed, with nothing failed in them or upstream of them.
+    unsound_sync: the names of those it was asked to renew and that are not sound.
+    """
 
     models: int = 0
     tests_passed: int = 0
     troubles: list[Trouble] = field(default_factory=list)
     tests: list[Tested] = field(default_factory=list)
     published: dict[str, "GoldTable"] = field(default_factory=dict)
+    synced: list["SyncModel"] = field(default_factory=list)
+    unsound_sync: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -74,6 +83,65 @@ class GoldTable:
     schema: str
     description: str
     columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SyncColumn:
+    """A column of a sync model. `meta` is what its yml says for the destination, {} where it says nothing.
+
+    is_personal: it tells of people, so its values are for the destination alone.
+    """
+
+    name: str
+    data_type: str
+    description: str
+    meta: Mapping[str, Any]
+    is_personal: bool = False
+
+
+@dataclass(frozen=True)
+class SyncModel:
+    """What a destination should hold: `sync_<destination>__<thing>`, a table in the warehouse.
+
+    meta: `config.meta.<destination>` of its yml. columns: in the order of its yml, which is the contract's.
+    """
+
+    name: str
+    destination: str
+    thing: str
+    schema: str
+    alias: str
+    description: str
+    meta: Mapping[str, Any]
+    columns: Mapping[str, SyncColumn]
+
+
+def sync_models(settings: Settings, *, project_dir: Path = ROOT) -> list[SyncModel]:
+    """Every sync model of the project, by name. Nothing is built.
+
+    Raises:
+        BoxofficeError: dbt cannot parse the project.
+    """
+    with _environment(settings):
+        manifest = _parse(settings, project_dir)
+    return [_sync_model(node) for node in _sync_nodes(manifest)]
+
+
+def sound_sync_models(
+    settings: Settings, failed_tests: Collection[str], *, project_dir: Path = ROOT
+) -> tuple[list[SyncModel], list[str]]:
+    """The sync models of the project that none of these tests speaks against, and the names of the others.
+
+    Args:
+        failed_tests: names of tests; one speaks against what it reads and all that stands on that.
+    """
+    with _environment(settings):
+        manifest = _parse(settings, project_dir)
+    failed: set[str] = set()
+    for node in manifest.nodes.values():
+        if str(node.resource_type) == "test" and node.name in failed_tests:
+            failed.update(node.depends_on_nodes)
+    return _divided(_sync_nodes(manifest), failed, manifest)
 
 
 def build(
@@ -231,9 +299,76 @@ def _build(
         ]
     outcome = _invoke(arguments, settings, project_dir, manifest=manifest, callback=on_event)
     result = BuildResult()
-    for node_result in outcome.result or ():
+    node_results = list(outcome.result or ())
+    for node_result in node_results:
         _count(result, node_result, manifest)
+    _tell_sync(result, node_results, manifest)
     return result
+
+
+def _tell_sync(result: BuildResult, node_results: Sequence[Any], manifest: Any) -> None:
+    built = {node_result.node.unique_id for node_result in node_results}
+    failed: set[str] = set()
+    for node_result in node_results:
+        node, status = node_result.node, str(node_result.status)
+        if str(node.resource_type) != "test" and status not in SUCCEEDED:
+            failed.add(node.unique_id)
+        elif status in ("fail", "error", "runtime error"):  # a skipped one is skipped for another's failure
+            failed.update(node.depends_on_nodes)
+    nodes = [node for node in _sync_nodes(manifest) if node.unique_id in built]
+    result.synced, result.unsound_sync = _divided(nodes, failed, manifest)
+
+
+def _divided(nodes: Sequence[Any], failed: set[str], manifest: Any) -> tuple[list[SyncModel], list[str]]:
+    """Those that neither are nor stand on a failed node, and the names of the others."""
+    is_sound = {node.name: not failed & _with_ancestors(node.unique_id, manifest) for node in nodes}
+    return (
+        [_sync_model(node) for node in nodes if is_sound[node.name]],
+        [node.name for node in nodes if not is_sound[node.name]],
+    )
+
+
+def _with_ancestors(key: str, manifest: Any) -> set[str]:
+    found, open_ends = {key}, [key]
+    while open_ends:
+        node = manifest.nodes.get(open_ends.pop())
+        new = set(node.depends_on_nodes if node else ()) - found
+        found |= new
+        open_ends += new
+    return found
+
+
+def _sync_nodes(manifest: Any) -> list[Any]:
+    models = [node for node in manifest.nodes.values() if str(node.resource_type) == "model"]
+    return sorted(
+        (node for node in models if "sync" in node.fqn[1:-1] and SYNC_NAME.fullmatch(node.name)),
+        key=lambda node: node.name,
+    )
+
+
+def _sync_model(node: Any) -> SyncModel:
+    named = SYNC_NAME.fullmatch(node.name)
+    assert named is not None
+    destination, thing = named.groups()
+    return SyncModel(
+        name=node.name,
+        destination=destination,
+        thing=thing,
+        schema=node.schema,
+        alias=node.alias,
+        description=node.description,
+        meta=node.config.meta.get(destination) or {},
+        columns={
+            column.name: SyncColumn(
+                column.name,
+                column.data_type or "",
+                column.description,
+                column.config.meta.get(destination) or column.meta.get(destination) or {},
+                _is_personal(column),
+            )
+            for column in node.columns.values()
+        },
+    )
 
 
 def _count(result: BuildResult, node_result: Any, manifest: Any) -> None:
@@ -280,14 +415,16 @@ def _touches_gold(node: Any, manifest: Any) -> bool:
     return any("gold" in tested.fqn[1:-1] for tested in nodes)
 
 
+def _is_personal(column: Any) -> bool:
+    return bool(column.meta.get("personal") or column.config.meta.get("personal"))
+
+
 def _gold_tables(manifest: Any) -> Iterator[tuple[str, GoldTable]]:
     for node in manifest.nodes.values():
         if str(node.resource_type) != "model" or "gold" not in node.fqn[1:-1]:
             continue
         columns = {
-            column.name: column.description
-            for column in node.columns.values()
-            if not (column.meta.get("personal") or column.config.meta.get("personal"))
+            column.name: column.description for column in node.columns.values() if not _is_personal(column)
         }
         yield node.alias, GoldTable(schema=node.schema, description=node.description, columns=columns)
 

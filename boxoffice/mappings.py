@@ -1,10 +1,11 @@
-"""The crosswalks in MAPPINGS_DIR that every build reads: each there, with the header it has in the project.
+"""What people keep in MAPPINGS_DIR. The crosswalks that every build reads must be there, with their headers.
 
-What only a source reads, that source looks at: its lines can be wrong one by one.
+airtable_fields.csv and settings.csv are read when something is written back, and may be missing. What only a
+source reads, that source looks at: its lines can be wrong one by one.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from boxoffice.errors import ConfigurationError
@@ -12,6 +13,7 @@ from boxoffice.settings import ROOT, Settings
 
 DEFAULTS = ROOT / "seeds" / "mappings"
 NEEDED = ("event_links.csv",)
+AIRTABLE_FIELDS, SETTINGS = "airtable_fields.csv", "settings.csv"
 
 
 def check(settings: Settings) -> None:
@@ -55,3 +57,89 @@ def _read(path: Path, header: list[str]) -> None:
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{path} is not a CSV file in UTF-8: {error}.", shape) from error
+
+
+def airtable_fields(settings: Settings) -> dict[tuple[str, str], str]:
+    """What tables and fields are called in the base; nothing without the file.
+
+    Returns:
+        Sync model and its column ('' for the table) to name or id, or to '' where it is not to be written.
+
+    Raises:
+        ConfigurationError: a line cannot be used; the message names it.
+    """
+    found: dict[tuple[str, str], str] = {}
+    path = settings.mappings_dir / AIRTABLE_FIELDS
+    for number, cells in lines(path, ("model", "column", "airtable")):
+        if not cells["model"]:
+            raise _unusable(path, number, "names no model", "Fill it in, like events, or delete the line.")
+        thing = cells["model"].lower().removeprefix("sync_airtable__")
+        key = (f"sync_airtable__{thing}", cells["column"].lower())
+        if found.setdefault(key, cells["airtable"]) != cells["airtable"]:
+            what = f"column {key[1]} of {thing}" if key[1] else f"the table of {thing}"
+            raise _unusable(path, number, f"names {what} a second time", "Keep one of the lines.")
+    return found
+
+
+def policies(settings: Settings, destination: str) -> dict[str, str]:
+    """The rows of settings.csv for a destination, name to value as written. Nothing without the file.
+
+    Raises:
+        ConfigurationError: a line cannot be used; the message names it.
+    """
+    found: dict[str, str] = {}
+    path = settings.mappings_dir / SETTINGS
+    for number, cells in lines(path, ("destination", "name", "value")):
+        missing = [name for name, cell in cells.items() if not cell]
+        if missing:
+            said = f"has no {' and no '.join(missing)}"
+            raise _unusable(path, number, said, "Fill it in, or delete the line.")
+        if cells["destination"].lower() != destination:
+            continue
+        name = cells["name"].lower()
+        if found.setdefault(name, cells["value"]) != cells["value"]:
+            raise _unusable(path, number, f"sets {name} a second time", "Keep one of the lines.")
+    return found
+
+
+def lines(path: Path, header: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and cells, by `header`, of each line that is not blank; none without the file.
+
+    The columns may stand in any order, beside others.
+
+    Raises:
+        ConfigurationError: it is no CSV in UTF-8, or lacks a column.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        remedy = "Let this user read it, or let MAPPINGS_DIR name another folder."
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", remedy) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is no UTF-8 text.", "Save it as CSV in UTF-8.") from error
+    first, *_ = text.splitlines() or [""]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    names = [name.strip().lower() for name in next(reader, [])]
+    missing = [name for name in header if name not in names]
+    if missing:
+        raise ConfigurationError(
+            f"{path} has no column {' and no column '.join(missing)}.",
+            f"Let its first line be {','.join(header)}.",
+        )
+    before = reader.line_num
+    try:
+        for row in reader:
+            number, before = before + 1, reader.line_num
+            if any(cell.strip() for cell in row):
+                filled = dict(zip(names, [*(cell.strip() for cell in row), *[""] * len(names)], strict=False))
+                yield number, {name: filled[name] for name in header}
+    except csv.Error as error:
+        problem = f"Line {before + 1} of {path} is no CSV: {error}."
+        raise ConfigurationError(problem, "Mend the line.") from error
+
+
+def _unusable(path: Path, number: int, what: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(f"Line {number} of {path} {what}.", remedy)

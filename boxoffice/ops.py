@@ -2,12 +2,17 @@
 
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
 forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
-boxoffice wrote. identities: one per record of a source that is a venue or tells of a person, see
-identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
+boxoffice keeps; is_adopted where people had made it. journal: one per write to a destination, with what it is
+about until it is answered. sent_rows: one per row that a destination holds as far as we know, with the cells
+that were sent; in the fields of `theirs` stands what people had written before the row was ours.
+bindings: one per model, and per column, with what it was last bound to. rejected_rows: one per row that was
+refused. identities: one per record of a source that is a venue or tells of a person, see identities.py.
+tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
 import glob
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -22,6 +27,9 @@ from typing import Any
 from boxoffice.errors import LONGEST_TEXT, BoxofficeError, ConfigurationError, FailedCall, explained
 
 Error = sqlite3.Error
+
+# In place of a cell that was sent, where nobody knows what the destination holds by now.
+IN_DOUBT = {"in_doubt": True}
 
 # Migration n brings a file from version n to n + 1. Never edit one that was released: add the next.
 MIGRATIONS = (
@@ -93,10 +101,66 @@ MIGRATIONS = (
         primary key (run_id, test)
     );
     """,
+    """
+    alter table airtable_keys add column is_adopted integer not null default 0;
+    create table journal (
+        call_id integer primary key autoincrement,
+        run_id integer not null,
+        destination text not null,
+        base_id text not null,
+        table_id text not null,
+        table_name text not null,
+        operation text not null,
+        row_count integer not null,
+        rows text,
+        state text not null default 'sent',
+        sent_at text not null,
+        answered_at text
+    );
+    create table sent_rows (
+        destination text not null,
+        base_id text not null,
+        table_id text not null,
+        key text not null,
+        fingerprint text,
+        fields text not null,
+        theirs text not null,
+        sent_at text not null,
+        primary key (destination, base_id, table_id, key)
+    );
+    create table bindings (
+        destination text not null,
+        base_id text not null,
+        model text not null,
+        column_name text not null,
+        word text not null,
+        id text not null,
+        reconciled_at text,
+        generation integer not null,
+        primary key (destination, base_id, model, column_name)
+    );
+    create table rejected_rows (
+        destination text not null,
+        base_id text not null,
+        table_id text not null,
+        table_name text not null,
+        key text not null,
+        field text,
+        value text,
+        rule_id text not null,
+        reason text not null,
+        remedy text not null,
+        run_id integer not null,
+        first_seen_at text not null,
+        last_seen_at text not null,
+        resolved_at text,
+        primary key (destination, base_id, table_id, key)
+    );
+    """,
 )
 TESTED_RUNS = 100
 
-# What schema `ops` of the warehouse shows: no request, no response, no hash of a person.
+# What schema `ops` of the warehouse shows: no request, no response, no cell, no hash of a person.
 REPORTED = {
     "runs": (
         "run_id bigint, command varchar, as_of timestamp, is_sandbox boolean, started_at timestamp,"
@@ -114,7 +178,18 @@ REPORTED = {
         "run_id bigint, test varchar, table_name varchar, severity varchar, status varchar,"
         " rows_failed bigint"
     ),
+    "journal": (
+        "call_id bigint, run_id bigint, destination varchar, base_id varchar, table_name varchar,"
+        " operation varchar, row_count bigint, state varchar, sent_at timestamp, answered_at timestamp"
+    ),
+    "rejected_rows": (
+        "destination varchar, base_id varchar, table_name varchar, key varchar, field varchar,"
+        " rule_id varchar, reason varchar, remedy varchar, run_id bigint, first_seen_at timestamp,"
+        " last_seen_at timestamp, resolved_at timestamp"
+    ),
 }
+# Models take what is there for what boxoffice made: a record that people had made stays a source.
+SHOWN_IF = {"airtable_keys": "not is_adopted"}
 
 
 # What could be an e-mail, in the syntax that Python and DuckDB share.
@@ -224,6 +299,14 @@ class Ops:
                 (TESTED_RUNS,),
             )
 
+    def failed_tests(self) -> set[str]:
+        """The tests of error severity that failed when they last could be run."""
+        rows = self.connection.execute(
+            "select test from tests as latest where severity = 'error' and status in ('fail', 'error')"
+            " and run_id = (select max(run_id) from tests where test = latest.test and status <> 'skipped')"
+        )
+        return {test for (test,) in rows}
+
     def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:
         """Keep a failed call for RETENTION_DAYS. Returns the id that people are shown."""
         texts = (call.request, call.response, call.stack)
@@ -238,18 +321,21 @@ class Ops:
         return int(cursor.lastrowid or 0)
 
     def drop_old(self, retention_days: int) -> None:
-        """Drop the failed calls that are older than RETENTION_DAYS."""
-        before = datetime.now(UTC) - timedelta(days=retention_days)
+        """Drop failed calls, answered writes and rejected rows that have gone, older than RETENTION_DAYS."""
+        before = as_text(datetime.now(UTC) - timedelta(days=retention_days))
         with self.connection:
-            self.connection.execute("delete from api_errors where failed_at < ?", (as_text(before),))
+            self.connection.execute("delete from api_errors where failed_at < ?", (before,))
+            self.connection.execute("delete from journal where answered_at < ?", (before,))
+            self.connection.execute("delete from rejected_rows where resolved_at < ?", (before,))
 
     def forgotten(self) -> Forgotten:
         hashes = self.connection.execute("select email_hash from forgotten").fetchall()
         return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
 
     def forget(self, emails: Sequence[str]) -> int:
-        """Add people to forget; failed calls that name one of them lose their texts. Returns how many were
-        new."""
+        """Add people to forget. Failed calls and rejected rows that name one of them lose their texts. Of
+        rows that destinations hold all cells are in doubt then: the next sync sends what is left of them.
+        Returns how many people were new."""
         salt = self._salt()
         # What is overwritten here is gone from the file's bytes too.
         self.connection.execute("pragma secure_delete = on")
@@ -266,6 +352,18 @@ class Ops:
             self.connection.executemany(
                 "update api_errors set request = '', response = '', stack = '' where api_error_id = ?", naming
             )
+            held = self.connection.execute("select rowid, fields from sent_rows").fetchall()
+            doubts = [
+                (json.dumps(dict.fromkeys(json.loads(cells), IN_DOUBT)), key)
+                for key, cells in held
+                if forgotten.mentioned_in(cells)
+            ]
+            self.connection.executemany(
+                "update sent_rows set fields = ?, fingerprint = null where rowid = ?", doubts
+            )
+            values = self.connection.execute("select rowid, value from rejected_rows").fetchall()
+            naming = [(key,) for key, value in values if forgotten.mentioned_in(value)]
+            self.connection.executemany("update rejected_rows set value = null where rowid = ?", naming)
         self.connection.execute("pragma wal_checkpoint(truncate)")
         return new
 
@@ -273,7 +371,8 @@ class Ops:
         """Table, its columns with DuckDB types, and its rows, for each table the warehouse shows."""
         for table, columns in REPORTED.items():
             names = ", ".join(column.split()[0] for column in columns.split(","))
-            yield table, columns, self.connection.execute(f"select {names} from {table}").fetchall()
+            shown = f"select {names} from {table} where {SHOWN_IF.get(table, 'true')}"
+            yield table, columns, self.connection.execute(shown).fetchall()
 
     @property
     def customer_salt(self) -> str:
@@ -367,6 +466,23 @@ def copy_to_warehouse(ops: Ops, warehouse: Path) -> None:
             connection.execute(f"create or replace table ops.{table} as select {typed} from fetched")
             connection.unregister("fetched")
         connection.execute("commit")
+
+
+def notice_older_file(ops: Ops, warehouse: Path) -> None:
+    """When the warehouse tells of a run that this file does not know, an older file was put back (or a new
+    one made): what destinations hold by now has to be read again before anything is sent to them."""
+    import duckdb
+
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        shown = "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'runs'"
+        if not connection.execute(shown).fetchall():
+            return
+        latest = "select run_id, started_at::varchar from ops.runs order by run_id desc limit 1"
+        for run in connection.execute(latest).fetchall():
+            known = "select 1 from runs where run_id = ? and started_at = ?"
+            if ops.connection.execute(known, run).fetchone() is None:
+                with ops.connection:
+                    ops.connection.execute("update bindings set reconciled_at = null")
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

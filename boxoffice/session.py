@@ -27,7 +27,10 @@ WELL, LOOK, NOTHING_DONE, STOPPED = 0, 1, 2, 130
 
 @dataclass
 class Step:
-    """One step and what came of it. Row counts are None where a step has none."""
+    """One step and what came of it. Row counts are None where a step has none.
+
+    landed: rows that were brought, or that a destination should hold. changed: those that were written.
+    """
 
     name: str
     status: str = "ok"  # "ok", "partial", "failed", "skipped" or "stopped"
@@ -42,7 +45,14 @@ class Step:
     def line(self) -> str:
         words = [self.status]
         if self.landed is not None:
-            words.append(f"{self.landed:,} rows landed, {self.changed:,} changed, {self.rejected:,} rejected")
+            did = (
+                ("", "written", "refused")
+                if self.name.startswith("sync ")
+                else (" landed", "changed", "rejected")
+            )
+            words.append(
+                f"{self.landed:,} rows{did[0]}, {self.changed:,} {did[1]}, {self.rejected:,} {did[2]}"
+            )
         if self.detail:
             words.append(self.detail)
         return f"{self.name}: {', '.join(words)} ({self.seconds:.1f} s)"
@@ -105,7 +115,8 @@ class Session:
                 self._record(step)
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        self.terminal.advance(self.steps[-1].name, what, done, total)
+        if self.steps:
+            self.terminal.advance(self.steps[-1].name, what, done, total)
 
     def problem(self, step: str, error: BoxofficeError) -> None:
         self.problems.append((step, error))
@@ -150,7 +161,7 @@ class Session:
         }
 
     def summary(self) -> None:
-        heads = ("Step", "Result", "Landed", "Changed", "Rejected", "Seconds")
+        heads = ("Step", "Result", "Rows", "Changed", "Rejected", "Seconds")
         total = f"{time.perf_counter() - self.started:.1f}"
         if self.steps:
             rows = [*(step.row() for step in self.steps), ("all", "", "", "", "", total)]
@@ -185,6 +196,7 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
         ):
             _check_warehouse(settings)
             _check_marts(settings)
+            ops.notice_older_file(store, settings.warehouse_path)
             session = Session(command, settings, terminal, store)
             return _conduct(session, body)
     except (KeyboardInterrupt, Exception) as error:

@@ -40,6 +40,7 @@ class Settings:
     airtable_base_id: str | None = None
     airtable_api_url: str = "https://api.airtable.com"
     airtable_call_budget: int | None = None  # calls in one run; None: no limit
+    airtable_per_second: float | None = 4.5  # calls to a base, which takes 5; None: as fast as it answers
     sheets_url: str | None = field(default=None, repr=False)  # ends in the workbook's key
     google_credentials: Path | None = None
     google_api_url: str = "https://sheets.googleapis.com"

@@ -31,6 +31,18 @@ class Source:
     requests_this_month: int
 
 
+@dataclass(frozen=True)
+class Destination:
+    """One destination: its latest attempt, and the latest one that wrote. rows_refused: that still are."""
+
+    destination: str
+    status: str
+    tried_at: str  # UTC
+    written_at: str | None  # UTC
+    rows_refused: int
+    requests_this_month: int
+
+
 @dataclass
 class Status:
     """runs: the latest first. api_errors: failed calls kept. marts_written_at: UTC; None without the file."""
@@ -38,6 +50,7 @@ class Status:
     at_work: str | None = None
     runs: list[Run] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
+    destinations: list[Destination] = field(default_factory=list)
     api_errors: int = 0
     marts_written_at: str | None = None
 
@@ -59,31 +72,43 @@ def read(settings: Settings) -> Status:
                 (LAST_RUNS,),
             )
         ]
-        found.sources = [Source(*row) for row in connection.execute(SOURCES)]
+        found.sources = [Source(*row) for row in connection.execute(ATTEMPTS.format(steps=SOURCES))]
+        refused = dict(connection.execute(REFUSED).fetchall())
+        for step, status, tried_at, written_at, _, requests in connection.execute(
+            ATTEMPTS.format(steps=DESTINATIONS)
+        ):
+            name = step.removeprefix("sync ")
+            found.destinations.append(
+                Destination(name, status, tried_at, written_at, refused.get(name, 0), requests)
+            )
         found.api_errors = connection.execute("select count(*) from api_errors").fetchone()[0]
     return found
 
 
-# A step of `ingest` is called like its source, and is the only kind that counts rows.
-SOURCES = """
+# A step of `ingest` is called like its source; one that writes back, `sync` and its destination.
+SOURCES = "steps.step in ('eventbrite', 'sheets', 'airtable')"
+DESTINATIONS = "steps.step like 'sync %'"
+REFUSED = "select destination, count(*) from rejected_rows where resolved_at is null group by destination"
+ATTEMPTS = """
 with attempts as (
     select
         steps.step,
         steps.status,
+        runs.command not in ('plan', 'bootstrap') as is_earnest,
         runs.started_at,
         steps.rows_rejected,
         steps.requests,
         row_number() over (partition by steps.step order by steps.run_id desc) as place
     from steps
     inner join runs using (run_id)
-    where steps.step in ('eventbrite', 'sheets', 'airtable') and steps.status <> 'skipped'
+    where {steps} and steps.status <> 'skipped'
 )
 
 select
     step,
     max(case when place = 1 then status end),
     max(case when place = 1 then started_at end),
-    max(case when status in ('ok', 'partial') then started_at end),
+    max(case when status in ('ok', 'partial') and is_earnest then started_at end),
     max(case when place = 1 then rows_rejected end),
     coalesce(sum(case when started_at >= date('now', 'start of month') then requests end), 0)
 from attempts

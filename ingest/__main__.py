@@ -3,7 +3,7 @@
 import importlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -22,19 +22,24 @@ SOURCES = ("sheets", "eventbrite", "airtable")
 STOOD_IN = ("eventbrite", "airtable")
 
 
-def land(session: Session, sources: Sequence[str] = SOURCES, *, full: bool = False) -> None:
-    """Land one source after the other. A source that fails leaves a problem and lets the next one go on."""
-    with stand_ins.started(session.settings) as ready:
-        for source in sources:
-            with session.step(source) as step:
-                settings = session.settings
-                if source in STOOD_IN:
-                    try:
-                        settings = ready()
-                    except BoxofficeError as error:
-                        session.problem(source, error)
-                        step.status = "failed"
-                _land_one(session, step, source, settings, full)
+def land(
+    session: Session, ready: Callable[[], Settings], sources: Sequence[str] = SOURCES, *, full: bool = False
+) -> None:
+    """Land one source after the other. A source that fails leaves a problem and lets the next one go on.
+
+    Args:
+        ready: as `stand_ins.started` yields it.
+    """
+    for source in sources:
+        with session.step(source) as step:
+            settings = session.settings
+            if source in STOOD_IN:
+                try:
+                    settings = ready()
+                except BoxofficeError as error:
+                    session.problem(source, error)
+                    step.status = "failed"
+            _land_one(session, step, source, settings, full)
 
 
 def ensure_tables(settings: Settings) -> None:
@@ -102,7 +107,8 @@ def main(source: str | None, full: bool, as_json: bool) -> None:
     sources = (source,) if source else SOURCES
 
     def body(session: Session) -> None:
-        land(session, sources, full=full)
+        with stand_ins.started(session.settings) as ready:
+            land(session, ready, sources, full=full)
         session.next.append("Next: `make silver gold` builds the models; `make run` does all of it.")
 
     sys.exit(conduct("ingest", body, as_json=as_json))

@@ -23,12 +23,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boxoffice import findings
+from boxoffice.airtable_api import PAGE_SIZE, BudgetSpent, Client, MonthSpent, TokenRefused
 from boxoffice.errors import BoxofficeError
 from boxoffice.findings import Finding
 from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
 from ingest import forgetting, landing
-from ingest.airtable_api import PAGE_SIZE, BudgetSpent, Client, MonthSpent, TokenRefused
 from ingest.landing import TIMESTAMP, Progress, SourceResult, TableResult, quiet
 
 SOURCE = "airtable"
@@ -205,6 +205,7 @@ def _load(
             settings.airtable_token,
             _base_id(settings),
             budget=settings.airtable_call_budget,
+            per_second=settings.airtable_per_second,
             sleep=sleep,
             clock=clock,
             report=lambda sentence: progress(sentence, 0, None),

@@ -16,8 +16,8 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 
+from boxoffice.calls import Bearer, Call, failed, moment_of, new_session, parsed
 from boxoffice.errors import CallError, FailedCall
-from ingest.calls import Bearer, Call, failed, moment_of, new_session, parsed
 
 # Events and discounts document `page_size`; everything else pages by 50 without being asked.
 PAGE_SIZE = 50

@@ -28,9 +28,9 @@ from gspread.urls import SPREADSHEETS_API_V4_BASE_URL
 from gspread.utils import absolute_range_name
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from boxoffice.calls import Bearer, Call, failed, new_session
 from boxoffice.errors import BoxofficeError, CallError, FailedCall
 from boxoffice.settings import Settings
-from ingest.calls import Bearer, Call, failed, new_session
 from ingest.landing import Progress
 
 SCOPE = "https://www.googleapis.com/auth/spreadsheets.readonly"

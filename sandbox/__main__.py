@@ -77,6 +77,7 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
       python -m sandbox                      in the foreground, on port 8900
       python -m sandbox serve --port 0       for programs: one JSON line, then quiet
       python -m sandbox truth                what the marts must show
+      python -m sandbox show airtable        the base as tables
       python -m sandbox reset                forget everything and begin anew
 
     \b
@@ -108,6 +109,13 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
 @seed_option
 @click.option("--rate-limit", type=click.IntRange(1), default=None, help="Calls an hour.  [default: 2000]")
 @click.option(
+    "--airtable-pace",
+    type=click.Choice(["strict", "lenient", "off"]),
+    default="strict",
+    show_default=True,
+    help="After a sixth call of a second: lock the base for 30 s, refuse that call, or let it pass.",
+)
+@click.option(
     "--exit-with-parent/--stay",
     default=None,
     help="Stop when the starting program ends or closes our standard input.  [default: if stdin is a pipe]",
@@ -118,6 +126,7 @@ def serve(
     attendees: int,
     seed: int,
     rate_limit: int | None,
+    airtable_pace: str,
     exit_with_parent: bool | None,
 ) -> None:
     """Serve for another program: print one JSON line with the addresses when ready, then stay quiet."""
@@ -129,6 +138,7 @@ def serve(
         attendees,
         seed,
         rate_limit=rate_limit,
+        airtable_pace=airtable_pace,
         exit_with_parent=exit_with_parent,
         ready=lambda found: click.echo(json.dumps(found)),
     )
@@ -187,6 +197,34 @@ def truth(
 
 
 @main.command()
+@click.argument("what", type=click.Choice(["airtable"]))
+@state_option
+@click.option("--rows", type=click.IntRange(0), default=10, show_default=True, help="Records of each table.")
+@click.option("--table", help="Only this one, by name or id.")
+@click.option("--json", "as_json", is_flag=True, help="Every record and field as JSON.")
+def show(what: str, state: Path, rows: int, table: str | None, as_json: bool) -> None:
+    """Print what stands in the Airtable base now, whether or not the sandbox runs."""
+    from sandbox import show as showing
+    from sandbox.bases import Bases
+    from sandbox.store import FILE, Store
+
+    if not (state / FILE).exists():
+        raise BoxofficeError(
+            f"There is nothing in {state} yet.",
+            "`make run` without any setting begins it.",
+        )
+    store = Store(state, time.time)
+    bases = list(Bases(store).all().values())
+    store.close()
+    if table and not any(base.table(table) for base in bases):
+        raise BoxofficeError(f"There is no table {table}.", "`python -m sandbox show airtable` lists them.")
+    if as_json:
+        click.echo(showing.as_json(bases))
+    else:
+        showing.show(bases, rows, table)
+
+
+@main.command()
 @state_option
 @attendees_option
 @seed_option
@@ -218,6 +256,7 @@ def _run(
     *,
     ready: Callable[[dict[str, str]], None],
     rate_limit: int | None = None,
+    airtable_pace: str = "strict",
     exit_with_parent: bool = False,
 ) -> None:
     """Serve until told to stop. Raises BoxofficeError when the port is taken or the memory unreadable."""
@@ -240,6 +279,7 @@ def _run(
     server = Server(store, clock, lambda: ready(addresses(listener.getsockname()[1])))
     if rate_limit is not None:
         server.gate.limit = rate_limit
+    server.airtable.settings.mode = airtable_pace
     if exit_with_parent:
         _watch_parent(lambda: setattr(server, "should_exit", True))
     try:

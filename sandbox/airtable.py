@@ -8,8 +8,9 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -20,23 +21,42 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from sandbox.bases import Base, Bases, Record, Table, identity, iso, text, value
+from sandbox.bases import NUMBERS, Base, Bases, Record, Table, identity, iso, text, value
+from sandbox.cells import RECORD_ID, USERS
 from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.formula import BadFormula, BadValue, Formula, compiled
+from sandbox.refusals import (
+    Refusal,
+    bad_formula,
+    lost_iterator,
+    no_permission,
+    no_record,
+    no_route,
+    not_yours,
+    unknown_field,
+    wrong_parameter,
+)
+from sandbox.schemas import Schemas
 from sandbox.store import Json, Store
+from sandbox.switches import Settings
+from sandbox.writes import Writes, Written
 
 PREFIX = "/airtable"
 TOKEN = "sandbox"  # noqa: S105
-SCOPES = ("data.records:read", "schema.bases:read", "user.email:read")
-USER = {"id": identity("usr", "staff"), "email": "ana@example.org"}
+SCOPES = (
+    "data.records:read",
+    "data.records:write",
+    "schema.bases:read",
+    "schema.bases:write",
+    "user.email:read",
+)
+LEVELS = ("none", "read", "comment", "edit", "create")  # what a token's owner may do in a base
 BASE_ID = re.compile(r"app[0-9A-Za-z]{14}")
-RECORD_ID = re.compile(r"rec[0-9A-Za-z]{14}")
 OFFSET = re.compile(r"(itr[0-9A-Za-z]{14})/(rec[0-9A-Za-z]{14})")
 PARAMETER = re.compile(r"(\w+)(?:\[(\d*)\])?(?:\[(\w+)\])?")
 MOST_PER_PAGE = 100
 LONGEST_URL = 16_000
 LOG_LENGTH = 100_000
-HTML = b"<html><head><title>%d</title></head><body><h1>%d</h1></body></html>"
 SHOWING = ("cellFormat", "returnFieldsByFieldId")
 PLACE = ("timeZone", "userLocale")  # in the query, even of a POST
 LISTING = (
@@ -51,7 +71,6 @@ LISTING = (
     "recordMetadata",
     "includeDateDependencyMetadata",
 )
-NUMBERS = ("number", "percent", "currency", "rating", "duration", "count", "autoNumber")
 TIMES = ("date", "dateTime", "createdTime", "lastModifiedTime")
 # What each fault does, and how many calls it hits when `times` is not given (None: every one).
 FAULTS: dict[str, tuple[str, int | None]] = {
@@ -59,18 +78,20 @@ FAULTS: dict[str, tuple[str, int | None]] = {
         "status, type, message and shape (object, type, text, list, html); or body (text or JSON); headers",
         1,
     ),
-    "server_error": ("500 SERVER_ERROR", 1),
-    "bad_gateway": ("502 with an HTML page", 1),
-    "unavailable": ("503 RETRIABLE_ERROR", 1),
+    "server_error": ("500 SERVER_ERROR; with `applied` true what was asked is done before", 1),
+    "bad_gateway": ("502 with an HTML page; `applied` as above", 1),
+    "unavailable": ("503 RETRIABLE_ERROR; `applied` as above", 1),
     "rate_limit": ("429 RATE_LIMIT_REACHED", 1),
     "billing_limit": ("429 PUBLIC_API_BILLING_LIMIT_EXCEEDED", None),
-    "not_json": ("200 with an HTML page", 1),
+    "not_json": ("200 with an HTML page; `applied` as above", 1),
     "forbid": ("403 INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND", None),
     "revoke": ("401: the token is revoked; `after` says when", None),
     "drop": ("close the connection, having done nothing", 1),
     "apply_then_drop": ("do as asked, then close the connection without an answer", 1),
     "cut": ("send half of the answer, then close the connection", 1),
-    "slow": ("wait `ms` milliseconds, then answer", 1),
+    "slow": ("wait `ms` milliseconds, then do as asked", 1),
+    "late": ("do as asked, then wait `ms` milliseconds before the answer", 1),
+    "attachments_fail": ("records are written without the attachments given by url", 1),
     "lost_iterator": ("422 LIST_RECORDS_ITERATOR_NOT_AVAILABLE on calls with an offset", 1),
     "half_page": ("a page holds half of its rows, and its offset is lost", 1),
     "shift": ("`rows` by which pages after the first have moved: 1 skips one, -1 repeats one", None),
@@ -85,98 +106,6 @@ ERRORS = {
         "The API billing plan limit of this workspace has been exceeded.",
     ),
 }
-
-
-@dataclass
-class Settings:
-    """How the stand-in answers. What Airtable's pages leave open is marked."""
-
-    mode: str = "strict"  # after too many calls: strict locks out, lenient refuses the call, off lets pass
-    calls_a_second: int = 5  # of a base, whoever calls
-    calls_a_second_of_token: int = 50
-    lockout: float = 30  # seconds
-    lockout_restarts: bool = False  # open: whether a call during the lockout prolongs it
-    limit_shape: str = "list"  # open: the body of a 429, "object" in the documentation
-    retry_after: bool = False  # open: whether a 429 carries Retry-After
-    monthly_cap: int | None = None  # calls of the workspace in a month
-    failures_count: bool = True  # open: whether refused calls count to the cap
-    iterator_life: float = 300  # open: seconds between two pages
-    iterator_message: bool = True  # open: whether the refusal says more than its type
-    links_move_modified: bool = False  # open: whether a link set from the other table counts as a change
-    most_per_page: int = MOST_PER_PAGE
-
-    def set(self, wish: Json) -> None:
-        """Raises ValueError for a name or a type of value that is not here."""
-        known = {item.name for item in fields(self)}
-        for name, found in wish.items():
-            if name not in known:
-                raise ValueError(f"no such setting: {name}")
-            old = getattr(self, name)
-            if isinstance(found, str) != isinstance(old, str):
-                raise ValueError(f"{name} cannot be {found!r}")
-            setattr(self, name, found)
-        if self.mode not in ("strict", "lenient", "off"):
-            raise ValueError("mode is strict, lenient or off")
-
-
-class Refusal(Exception):
-    """An answer that is an error. `shape`: object, type (no message), text, list or html."""
-
-    def __init__(
-        self,
-        status: int,
-        kind: str = "",
-        message: str = "",
-        shape: str = "object",
-        headers: dict[str, str] | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status, self.kind, self.message, self.shape = status, kind, message, shape
-        self.headers = headers
-
-    def answer(self) -> Response:
-        if self.shape == "html":
-            page = HTML % (self.status, self.status)
-            return Response(page, self.status, self.headers, media_type="text/html")
-        error: Json = {"type": self.kind}
-        if self.message and self.shape != "type":
-            error["message"] = self.message
-        body: Json = {"error": error}
-        if self.shape == "text":
-            body = {"error": self.kind}
-        elif self.shape == "list":
-            body = {"errors": [{"error": self.kind, "message": self.message}]}
-        return Response(orjson.dumps(body), self.status, self.headers, media_type="application/json")
-
-
-def no_route() -> Refusal:
-    return Refusal(404, "NOT_FOUND", shape="text")
-
-
-def not_yours() -> Refusal:
-    return Refusal(
-        403,
-        "INVALID_PERMISSIONS_OR_MODEL_NOT_FOUND",
-        "Invalid permissions, or the requested model was not found. Check that both your user and your token "
-        "have the required permissions, and that the model names and/or ids are correct.",
-    )
-
-
-def wrong_parameter() -> Refusal:
-    return Refusal(
-        422,
-        "INVALID_REQUEST_UNKNOWN",
-        "Invalid request: parameter validation failed. Check your request data.",
-    )
-
-
-def lost_iterator(*, says_why: bool) -> Refusal:
-    kind, why = "LIST_RECORDS_ITERATOR_NOT_AVAILABLE", "The iterator is not available. Start again."
-    return Refusal(422, kind, why, "object" if says_why else "type")
-
-
-def unknown_field(name: str) -> Refusal:
-    return Refusal(422, "UNKNOWN_FIELD_NAME", f'Unknown field name: "{name}"')
 
 
 @dataclass
@@ -197,8 +126,26 @@ class Call:
         """The id of the base it is about."""
         return next((part for part in self.parts if is_base(part)), None)
 
+    @cached_property
+    def sent(self) -> Json:
+        """The body when it is a JSON object, else nothing."""
+        try:
+            body = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return {}
+        return body if isinstance(body, dict) else {}
+
     def fault(self, do: str) -> Fault | None:
         return next((fault for fault in self.struck if fault.do == do), None)
+
+
+@dataclass
+class Work:
+    """What a call asks for. `is_of_records`: it stops when the month's calls are spent."""
+
+    does: str
+    work: Callable[[Call, Json], Response]
+    is_of_records: bool = False
 
 
 @dataclass
@@ -306,6 +253,7 @@ class Airtable:
         self.store, self.clock = store, clock
         self.bases = Bases(store)
         self.settings = Settings()
+        self.writes, self.schemas = Writes(self.bases, self.settings), Schemas(self.bases, self.settings)
         self.limits = Limits(self.settings)
         self.tokens: dict[str, Json] = {TOKEN: {"scopes": list(SCOPES)}}
         self.iterators: dict[str, Iterator] = {}
@@ -333,6 +281,11 @@ class Airtable:
         call = Call(scope["method"], unquote(raw), parts, {}, headers, await whole(receive), entry)
         if call.base:
             entry["base"] = call.base
+        route = self.route(call)
+        if route:
+            entry["does"] = route.does
+            if call.method != "GET" and route.does != "list":
+                entry["body"] = call.sent
         answer: Response | None = None
         try:
             call.query = entry["query"] = parameters(query_string)
@@ -351,7 +304,7 @@ class Airtable:
         self.store.refresh()
         self.bases.refresh()
         try:
-            answer = answer or self.answer(call)
+            answer = answer or self.answer(call, route)
         except Refusal as refusal:
             answer = refusal.answer()
         answer.raw_headers.append(dated(self.clock()))
@@ -359,6 +312,8 @@ class Airtable:
             self.limits.months[self.month()] += 1
         if apply := call.fault("apply"):
             self.change(apply.more.get("changes", []))
+        if late := call.fault("late"):
+            await asyncio.sleep(late.more.get("ms", 1000) / 1000)
         entry["status"], entry["millis"] = answer.status_code, round((time.perf_counter() - began) * 1000, 1)
         if not (call.fault("cut") or call.fault("apply_then_drop")):
             await answer(scope, receive, send)
@@ -381,34 +336,65 @@ class Airtable:
 
     # -- who may ask, and how often
 
-    def answer(self, call: Call) -> Response:
-        """Raises Refusal. Its checks are in Airtable's order: path, token, limits, base, table, the rest."""
-        is_record_call = True
+    def route(self, call: Call) -> Work | None:
         match (call.method, call.parts):
             case ("GET", ["v0", "meta", "whoami"]):
-                work, is_record_call = self.whoami, False
+                return Work("whoami", self.whoami)
             case ("GET", ["v0", "meta", "bases"]):
-                work, is_record_call = self.list_bases, False
-            case ("GET", ["v0", "meta", "bases", base, "tables"]) if is_base(base):
-                work, is_record_call = self.schema, False
+                return Work("bases", self.list_bases)
+            case (method, ["v0", "meta", "bases", base, "tables", *rest]) if is_base(base):
+                match (method, rest):
+                    case ("GET", []):
+                        return Work("schema", self.schema)
+                    case ("POST", []):
+                        return Work("create_table", self.create_table)
+                    case ("PATCH", [_]):
+                        return Work("change_table", self.change_table)
+                    case ("POST", [_, "fields"]):
+                        return Work("create_field", self.create_field)
+                    case ("PATCH", [_, "fields", _]):
+                        return Work("change_field", self.change_field)
             case ("GET", ["v0", base, _]) | ("POST", ["v0", base, _, "listRecords"]) if is_base(base):
-                work = self.listing
-            case ("GET", ["v0", base, _, record]) if is_base(base) and RECORD_ID.fullmatch(record):
-                work = self.record
-            case _:
-                raise no_route()
+                return Work("list", self.listing, is_of_records=True)
+            case (method, ["v0", base, _]) if is_base(base):
+                match method:
+                    case "POST":
+                        return Work("create", self.create, is_of_records=True)
+                    case "PATCH" | "PUT":
+                        does = "upsert" if isinstance(call.sent.get("performUpsert"), dict) else "update"
+                        return Work(does, self.update, is_of_records=True)
+                    case "DELETE":
+                        return Work("delete", self.delete, is_of_records=True)
+            case (method, ["v0", base, _, record]) if is_base(base) and RECORD_ID.fullmatch(record):
+                match method:
+                    case "GET":
+                        return Work("get", self.record, is_of_records=True)
+                    case "PATCH" | "PUT":
+                        return Work("update", self.update_one, is_of_records=True)
+                    case "DELETE":
+                        return Work("delete", self.delete_one, is_of_records=True)
+        return None
+
+    def answer(self, call: Call, route: Work | None) -> Response:
+        """Raises Refusal. Its checks are in Airtable's order: path, token, limits, base, table, the rest."""
+        if route is None:
+            raise no_route()
         name, token = self.token(call)
         now, most = self.clock(), self.settings
+        cap = most.monthly_cap
+        is_spent = cap is not None and self.limits.months[self.month()] >= cap
         self.limits.pass_or_refuse(now, f"token {name}", most.calls_a_second_of_token)
         if call.base:
-            self.limits.pass_or_refuse(now, call.base, most.calls_a_second)
-        cap = self.settings.monthly_cap
-        if is_record_call and cap is not None and self.limits.months[self.month()] >= cap:
+            slowed = most.calls_a_second_past_cap if is_spent else None
+            self.limits.pass_or_refuse(now, call.base, slowed or most.calls_a_second)
+        if is_spent and route.is_of_records and most.calls_a_second_past_cap is None:
             raise Refusal(*ERRORS["billing_limit"])
         for fault in call.struck:
             if planned := self.planned(fault):
+                if fault.more.get("applied"):
+                    route.work(call, token)
                 return planned
-        return work(call, token)
+        return route.work(call, token)
 
     def planned(self, fault: Fault) -> Response | None:
         """The answer a fault gives in place of the API."""
@@ -446,11 +432,17 @@ class Airtable:
         base = self.bases.all().get(key)
         if base is None or scope not in token["scopes"] or key not in token.get("bases", [key]):
             raise not_yours()
+        needed = {"data.records:write": "edit", "schema.bases:write": "create"}.get(scope, "read")
+        level = LEVELS.index(level_of(base, token))
+        if not level:
+            raise not_yours()
+        if level < LEVELS.index(needed):
+            raise no_permission()
         return base
 
-    def table(self, call: Call, token: Json) -> tuple[Base, Table]:
-        base = self.base(call.parts[1], token, "data.records:read")
-        table = base.table(call.parts[2])
+    def table(self, call: Call, token: Json, scope: str = "data.records:read") -> tuple[Base, Table]:
+        base = self.base(call.base or "", token, scope)
+        table = base.table(call.parts[call.parts.index(base.id) + (1 if "records" in scope else 2)])
         if table is None:
             raise not_yours()
         return base, table
@@ -458,14 +450,14 @@ class Airtable:
     # -- metadata
 
     def whoami(self, call: Call, token: Json) -> Response:
-        is_told = "user.email:read" in token["scopes"]
-        return as_json(USER if is_told else {"id": USER["id"]})
+        told = ("id", "email") if "user.email:read" in token["scopes"] else ("id",)
+        return as_json({name: USERS[0][name] for name in told})
 
     def list_bases(self, call: Call, token: Json) -> Response:
         if "schema.bases:read" not in token["scopes"]:
             raise not_yours()
         found = [
-            {"id": base.id, "name": base.name, "permissionLevel": base.permission}
+            {"id": base.id, "name": base.name, "permissionLevel": level_of(base, token)}
             for base in self.bases.all().values()
             if base.id in token.get("bases", [base.id])
         ]
@@ -476,7 +468,91 @@ class Airtable:
         has_visible = "visibleFieldIds" in call.query.get("include", [])
         return as_json({"tables": [table.wire(has_visible=has_visible) for table in base.tables]})
 
-    # -- records
+    def create_table(self, call: Call, token: Json) -> Response:
+        base = self.base(call.parts[3], token, "schema.bases:write")
+        return as_json(self.schemas.create_table(base, self.body(call)).wire())
+
+    def change_table(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "schema.bases:write")
+        return as_json(self.schemas.change_table(base, table, self.body(call)).wire())
+
+    def create_field(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "schema.bases:write")
+        return as_json(self.schemas.create_field(base, table, self.body(call)))
+
+    def change_field(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "schema.bases:write")
+        item = next((one for one in table.fields if one["id"] == call.parts[7]), None)
+        if item is None:
+            raise not_yours()
+        return as_json(self.schemas.change_field(base, table, item, self.body(call)))
+
+    # -- writing records
+
+    def create(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "data.records:write")
+        body = self.body(call)
+        fails = call.fault("attachments_fail") is not None
+        done = self.writes.create(base, table, body, self.moment(), attachments_fail=fails)
+        return self.told(call, base, table, body, done, is_one="fields" in body)
+
+    def update(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "data.records:write")
+        body = self.body(call)
+        done = self.writes.update(base, table, body, self.moment(), replaces=call.method == "PUT")
+        return self.told(call, base, table, body, done)
+
+    def update_one(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "data.records:write")
+        body = self.body(call)
+        replaces = call.method == "PUT"
+        done = self.writes.update_one(base, table, call.parts[3], body, self.moment(), replaces=replaces)
+        return self.told(call, base, table, body, done, is_one=True)
+
+    def told(
+        self, call: Call, base: Base, table: Table, body: Json, done: Written, *, is_one: bool = False
+    ) -> Response:
+        call.entry["rows"] = len(done.records)
+        rows = [self.wire(base, table, record, body, None) for record in done.records]
+        details: Json = {"details": done.details} if done.details else {}
+        if is_one:
+            return as_json(rows[0] | details)
+        if body.get("performUpsert") is not None:
+            details |= {"updatedRecords": done.updated, "createdRecords": done.created}
+        return as_json({"records": rows, **details})
+
+    def delete(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "data.records:write")
+        if not set(call.query) <= {"records"}:
+            raise wrong_parameter()
+        keys = self.writes.delete(base, table, call.query.get("records"))
+        call.entry["rows"] = len(keys)
+        return as_json({"records": [{"id": key, "deleted": True} for key in keys]})
+
+    def delete_one(self, call: Call, token: Json) -> Response:
+        base, table = self.table(call, token, "data.records:write")
+        [key] = self.writes.delete_one(base, table, call.parts[3])
+        call.entry["rows"] = 1
+        return as_json({"id": key, "deleted": True})
+
+    def body(self, call: Call) -> Json:
+        """Raises Refusal for what is no JSON object, or too large."""
+        if len(call.body) > self.settings.largest_body:
+            raise Refusal(413, "REQUEST_TOO_LARGE", "Request body is too large")
+        if not call.headers.get("content-type", "").startswith("application/json"):
+            raise Refusal(422, "INVALID_REQUEST_BODY", "Could not parse request body")
+        try:
+            body = orjson.loads(call.body)
+        except orjson.JSONDecodeError:
+            raise Refusal(400, "INVALID_REQUEST_BODY", "Could not parse request body") from None
+        if not isinstance(body, dict) or (call.query and call.parts[-1] != "listRecords"):
+            raise wrong_parameter()
+        return body
+
+    def moment(self) -> int:
+        return int(self.clock() * 1000)
+
+    # -- reading records
 
     def record(self, call: Call, token: Json) -> Response:
         base, _ = self.table(call, token)
@@ -485,7 +561,7 @@ class Airtable:
         check_format(call.query)
         found = base.record(call.parts[3])  # in whichever table it is
         if found is None:
-            raise Refusal(404, "MODEL_ID_NOT_FOUND", "Record not found")
+            raise no_record()
         return as_json(self.wire(base, *found, call.query, None))
 
     def listing(self, call: Call, token: Json) -> Response:
@@ -515,13 +591,7 @@ class Airtable:
         """The parameters of a listing. Raises Refusal for what the table need not be asked about."""
         wish = wish_of(call)
         if call.method == "POST":
-            if not call.headers.get("content-type", "").startswith("application/json"):
-                raise Refusal(422, "INVALID_REQUEST_BODY", "Could not parse request body")
-            try:
-                body = orjson.loads(call.body or b"{}")
-            except orjson.JSONDecodeError:
-                raise Refusal(400, "INVALID_REQUEST_BODY", "Could not parse request body") from None
-            if not isinstance(body, dict) or not set(body) <= set(LISTING):
+            if not set(self.body(call)) <= set(LISTING):
                 raise wrong_parameter()
         elif not set(wish) <= {*LISTING, *PLACE}:
             raise wrong_parameter()
@@ -625,11 +695,12 @@ class Airtable:
         }
 
     def tell_requests(self, request: Request, wish: Json) -> Json:
-        """Every call, and `peak`: the most calls to one base within any second of the stand-in's clock."""
+        """Every call; `peak`: the most to one base within any second of the stand-in's clock; `sums`: calls
+        and rows by what they do."""
         found = list(self.log)
         if request.method == "DELETE":
             self.log.clear()
-        return {"count": len(found), "peak": peak(found), "requests": found}
+        return {"count": len(found), "peak": peak(found), "sums": sums(found), "requests": found}
 
     def set_faults(self, request: Request, wish: Any) -> Json:
         if request.method == "POST":
@@ -639,11 +710,14 @@ class Airtable:
         return {"faults": [fault.as_json() for fault in self.faults]}
 
     def set_settings(self, request: Request, wish: Json) -> Json:
-        """`tokens` by name: {"scopes": [...]} and, if not all, {"bases": [ids]}. Limits start anew."""
+        """`tokens` by name: {"scopes": [...]} and, if not all, {"bases": [ids]} and {"permission": "read"}.
+        Limits start anew."""
         if request.method == "POST":
             tokens = wish.pop("tokens", self.tokens)
             if not all("scopes" in token for token in tokens.values()):
                 raise ValueError("a token has scopes")
+            if not all(token.get("permission", "read") in LEVELS for token in tokens.values()):
+                raise ValueError(f"a permission is one of {', '.join(LEVELS)}")
             self.settings.set(wish)
             self.tokens, self.limits = tokens, Limits(self.settings)
         return {**asdict(self.settings), "tokens": len(self.tokens)}
@@ -666,12 +740,19 @@ class Airtable:
             for iterator in self.iterators.values():
                 iterator.is_lost = True
             return None
+        if do == "revoke_token":
+            del self.tokens[change["token"]]
+            return None
         bases = self.bases.all()
         base = bases[change["base"]] if "base" in change else next(iter(bases.values()))
+        if do == "set_permission":
+            base.permission = LEVELS[LEVELS.index(change["permission"])]
+            self.bases.keep_schema(base)
+            return None
         table = base.table(change["table"])
         if table is None:
             raise KeyError(f"no such table: {change['table']}")
-        moment = int(self.clock() * 1000)
+        moment = self.moment()
         if do in ("create", "edit"):
             cells = {self.item(table, name)["id"]: cell for name, cell in change["fields"].items()}
             if do == "create":
@@ -683,21 +764,26 @@ class Airtable:
             self.bases.delete(base, table, change["record"])
         elif do == "rename_table":
             table.name = change["name"]
+        elif do == "delete_table":
+            self.bases.delete_table(base, table)
         elif do == "add_field":
-            item = {"id": identity("fld", table.id, change["name"], moment), "name": change["name"]}
+            item = {"id": self.bases.new_id("fld", table.id), "name": change["name"]}
             item |= {"type": change["type"]}
             item |= {"options": change["options"]} if "options" in change else {}
             table.fields.append(item)
             self.bases.keep_schema(base)
             return item["id"]
         elif do in ("rename_field", "change_type", "delete_field", "delete_option"):
-            self.change_field(table, self.item(table, change["field"]), do, change)
+            item = self.item(table, change["field"])
+            if do in ("change_type", "delete_field"):
+                self.bases.cut_inverse(base, item)
+            self._change_field(table, item, do, change)
         else:
             raise ValueError(f"no such change: {do}")
         self.bases.keep_schema(base)
         return change.get("record")
 
-    def change_field(self, table: Table, item: Json, do: str, change: Json) -> None:
+    def _change_field(self, table: Table, item: Json, do: str, change: Json) -> None:
         if do == "rename_field":
             item["name"] = change["name"]
         elif do == "delete_field":
@@ -729,12 +815,7 @@ def wish_of(call: Call) -> Json:
     """The parameters of a call; of a POST those in its body, and from its query what belongs there."""
     if call.method != "POST":
         return call.query
-    try:
-        body = orjson.loads(call.body)
-    except orjson.JSONDecodeError:
-        body = None
-    place = {name: found for name, found in call.query.items() if name in PLACE}
-    return {**body, **place} if isinstance(body, dict) else place
+    return call.sent | {name: found for name, found in call.query.items() if name in PLACE}
 
 
 def check_format(wish: Json) -> None:
@@ -748,11 +829,6 @@ def known(table: Table, name: Any) -> Json:
     if item is None:
         raise unknown_field(str(name))
     return item
-
-
-def bad_formula(why: str) -> Refusal:
-    begin = "The formula for filtering records is invalid:"
-    return Refusal(422, "INVALID_FILTER_BY_FORMULA", f"{begin} {why}")
 
 
 def sorting(base: Base, table: Table, item: Json) -> Callable[[Record], Any]:
@@ -804,6 +880,20 @@ def converted(cell: Any, kind: str) -> Any:
     if isinstance(cell, list | dict):
         return None
     return str(cell)
+
+
+def sums(calls: list[Json]) -> Json:
+    """Calls and rows by what they do. Rows of a call whose answer was lost count, refused ones do not."""
+    found: dict[str, Counter[str]] = {}
+    for call in calls:
+        if "does" in call:
+            found.setdefault(call["does"], Counter()).update(calls=1, rows=call.get("rows", 0))
+    return dict(found)
+
+
+def level_of(base: Base, token: Json) -> str:
+    """What the owner of a token may do in a base: the lower of both."""
+    return min(base.permission, token.get("permission", LEVELS[-1]), key=LEVELS.index)
 
 
 def is_base(word: str) -> bool:

@@ -7,6 +7,7 @@ through, record by record; what another process writes to the same file is notic
 import hashlib
 import string
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,8 @@ import orjson
 
 from sandbox.store import Json, Store
 
+COLORS = ("blueLight2", "greenLight2", "redLight2", "yellowLight2", "grayLight2")
+NUMBERS = ("number", "percent", "currency", "rating", "duration", "count", "autoNumber")
 ALPHABET = string.digits + string.ascii_letters
 
 SCHEMA = """
@@ -121,6 +124,7 @@ class Bases:
     def __init__(self, store: Store) -> None:
         self.store, self.db = store, store.db
         self.db.executescript(SCHEMA)
+        self.era = 0  # when it began anew: what was there before had other ids
         self._bases: dict[str, Base] | None = None
         self._version: tuple[int, int] | None = None
 
@@ -135,6 +139,7 @@ class Bases:
     def all(self) -> dict[str, Base]:
         if self._bases is None:
             self._bases = {base.id: base for base in self._read()}
+            self.era = self.store.recall("airtable_era", 0)
         return self._bases
 
     def _read(self) -> Iterator[Base]:
@@ -160,8 +165,7 @@ class Bases:
 
     def fill(self, bases: Iterable[Base]) -> None:
         """These bases and no others."""
-        self.db.execute("begin immediate")
-        try:
+        with self.at_once():
             for name in ("bases", "tables", "records"):
                 self.db.execute(f"delete from airtable_{name}")
             for number, base in enumerate(bases):
@@ -172,25 +176,79 @@ class Bases:
                 for place, table in enumerate(base.tables):
                     self._keep_table(base, table, place)
                     self._keep(table, table.records.values())
+        self._bases = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What changes inside is kept whole or, after an exception, not at all."""
+        self.db.execute("begin immediate")
+        try:
+            yield
             self.db.execute("commit")
         except BaseException:
             self.db.execute("rollback")
+            self._bases = None
             raise
-        self._bases = None
 
     def keep_schema(self, base: Base) -> None:
+        self.db.execute(
+            "update airtable_bases set body = ? where id = ?",
+            (orjson.dumps({"name": base.name, "permission": base.permission}), base.id),
+        )
         for place, table in enumerate(base.tables):
             self._keep_table(base, table, place)
 
-    def create(self, base: Base, table: Table, cells: Json, moment: int) -> Record:
+    def new_id(self, prefix: str, *of: Any) -> str:
+        """An id that was never given before, the same in the same course of events."""
+        made = self.store.recall("airtable_made", 0) + 1
+        self.store.remember("airtable_made", made)
+        return identity(prefix, *of, made, self.era)
+
+    def add_options(self, base: Base, table: Table, key: str, names: Iterable[str]) -> None:
+        """New options of a select field, by its id."""
+        item = table.field(key)
+        if item:
+            choices = item["options"]["choices"]
+            for name in names:
+                color = COLORS[len(choices) % len(COLORS)]
+                choices.append({"id": self.new_id("sel", key, name), "name": name, "color": color})
+            self.keep_schema(base)
+
+    def delete_table(self, base: Base, table: Table) -> None:
+        """The table goes; what linked to it becomes text, and empty."""
+        base.tables.remove(table)
+        self.db.execute("delete from airtable_tables where id = ?", (table.id,))
+        self.db.execute("delete from airtable_records where table_id = ?", (table.id,))
+        for other in base.tables:
+            for item in other.fields:
+                if item["type"] == "multipleRecordLinks" and item["options"]["linkedTableId"] == table.id:
+                    self._cut(other, item)
+        self.keep_schema(base)
+
+    def cut_inverse(self, base: Base, item: Json) -> None:
+        """A field that is about to link no more leaves text, and empty cells, on its other side."""
+        if item["type"] == "multipleRecordLinks" and "inverseLinkFieldId" in item["options"]:
+            other = base.table(item["options"]["linkedTableId"])
+            inverse = other.field(item["options"]["inverseLinkFieldId"]) if other else None
+            if other and inverse:
+                self._cut(other, inverse)
+
+    def _cut(self, table: Table, item: Json) -> None:
+        item["type"] = "singleLineText"
+        del item["options"]
+        self.convert(table, item["id"], lambda cell: None)
+
+    def create(
+        self, base: Base, table: Table, cells: Json, moment: int, *, moves_linked: bool = False
+    ) -> Record:
         """A new record; `cells` by field id, as for `write`."""
         table.last_record += 1
-        key = identity("rec", table.id, table.last_record)
+        key = identity("rec", table.id, table.last_record, self.era)
         record = table.records[key] = Record(key, table.last_record, moment, moment, {})
         self.db.execute(
             "update airtable_tables set last_record = ? where id = ?", (table.last_record, table.id)
         )
-        self.write(base, table, record, cells, moment)
+        self.write(base, table, record, cells, moment, moves_linked=moves_linked)
         return record
 
     def write(
@@ -310,7 +368,8 @@ def _timed(options: Json, moment: int) -> str:
 
 def _looked_up(base: Base, table: Table, record: Record, options: Json) -> list[Any] | None:
     link = table.field(options["recordLinkFieldId"])
-    other = base.table(link["options"]["linkedTableId"]) if link else None
+    linked = link.get("options", {}).get("linkedTableId") if link else None
+    other = base.table(linked) if linked else None
     wanted = other.field(options["fieldIdInLinkedTable"]) if other else None
     if link is None or other is None or wanted is None:
         return None

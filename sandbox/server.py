@@ -297,6 +297,7 @@ def staff_of(*, seed: int, attendees: int) -> "StaffBase":
 
 def fill_bases(store: Store, *, seed: int, attendees: int) -> None:
     Bases(store).fill([staff_of(seed=seed, attendees=attendees).base])
+    store.remember("airtable_era", int(store.clock()))
 
 
 def world_of(store: Store) -> "World":
@@ -468,7 +469,7 @@ class Control:
         return truth_of(world_of(self.store), as_of, has_sheets=has_sheets, staff=staff)
 
 
-def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
+def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate, Airtable]:
     api = Eventbrite(store, clock.now)
     gate = Gate(api.app, store, clock)
     airtable = Airtable(store, clock)
@@ -493,7 +494,7 @@ def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate]:
         room = next(room for prefix, room in rooms.items() if path.startswith(prefix))
         await room(scope, receive, send)
 
-    return by_room, gate
+    return by_room, gate, airtable
 
 
 class Server(uvicorn.Server):
@@ -501,7 +502,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, store: Store, clock: Clock, ready: Callable[[], None] = lambda: None) -> None:
         self.gate: Gate
-        app, self.gate = application(store, clock)
+        self.airtable: Airtable
+        app, self.gate, self.airtable = application(store, clock)
         logging.getLogger("uvicorn.error").disabled = True  # dropped connections are made on purpose
         super().__init__(
             uvicorn.Config(

@@ -1,8 +1,9 @@
 """An invented Airtable base that the staff of the venues keep beside Eventbrite, and the truth about it.
 
 `sandbox/mappings/airtable_sources.csv` maps three of its tables: rooms (some are Eventbrite's, spelled by
-people), shows that are sold nowhere online, and what campaigns cost. The rota is nobody's business. The same
-world gives the same base; ids of tables and fields never change.
+people), shows that are sold nowhere online, and what campaigns cost. The rota is nobody's business; a list of
+venues that somebody has begun by hand is there to be completed. The same world gives the same base; ids of
+tables and fields never change.
 
 - A show that states the id of an event of Eventbrite is that event and no other; one that states an id nobody
   knows is its own.
@@ -25,6 +26,7 @@ from sandbox.truth import ONE, Tally, fold
 
 BASE_ID = "appLanternHall001"
 CAMPAIGNS, ROOMS, SHOWS, ROTA = "Campaigns 📣", "Rooms", "Own shows, not online", "Staff rota"
+VENUES = "Venues"
 DAY = timedelta(days=1)
 
 
@@ -207,6 +209,14 @@ def tables(channels: list[str]) -> dict[str, Table]:
             ("Skills", "multipleSelects", choices("bar", "door", "sound", "lights", of=ROTA)),
             ("Show", "multipleRecordLinks", link(ROTA, "Show", SHOWS, "Crew")),
         ),
+        table(
+            VENUES,
+            "Begun by hand",
+            ("Venue", "singleLineText", None),
+            ("Capacity", "number", number()),
+            ("Load-in", "multilineText", None),
+            ("Favourite", "checkbox", CHECK),
+        ),
     ]
     paid: Json = {"id": identity("viw", "paid"), "name": "Still to pay", "type": "grid"}
     paid["_filter"] = "NOT({Paid})"
@@ -241,6 +251,7 @@ class _Maker:
         self.make_shows()
         self.make_campaigns()
         self.make_rota()
+        self.make_venues()
         base = Base(BASE_ID, "Lantern Hall 🏮", tables=list(self.tables.values()))
         return StaffBase(base, self.tally, venues)
 
@@ -467,3 +478,19 @@ class _Maker:
             )
             if show:
                 show.cells.setdefault(field_id(SHOWS, "Crew"), []).append(key)
+
+    def make_venues(self) -> None:
+        """Three halls of Eventbrite as people spell them, each meaning one place, and one of nobody else."""
+        places: dict[str | None, set[str | None]] = {}
+        for venue in self.world.objects["venues"]:
+            places.setdefault(fold(venue["name"]), set()).add((venue["address"] or {}).get("city"))
+        known = [
+            venue["name"]
+            for venue in self.world.objects["venues"]
+            if len(places[fold(venue["name"])]) == 1 and venue["name"].strip()
+        ]
+        names = list({fold(name): name for name in known}.values())[-3:]
+        self.add(VENUES, {"Venue": names[0].upper(), "Load-in": "Dock 2 🚚\nring twice", "Favourite": True})
+        self.add(VENUES, {"Venue": names[1].replace(" ", "  ") + " ", "Capacity": 0})
+        self.add(VENUES, {"Venue": "Grandma's barn", "Capacity": 35, "Favourite": True})
+        self.add(VENUES, {"Venue": f"{names[2].lower()}."})

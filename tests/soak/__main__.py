@@ -33,7 +33,7 @@ from boxoffice.stand_ins import AIRTABLE_BASE
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_DAY = datetime(2027, 6, 1, 6, tzinfo=UTC)
 SOURCES = ("ingest.sheets", "ingest.eventbrite", "ingest.airtable")
-SCHEMAS = ("bronze_eventbrite", "bronze_sheets", "bronze_airtable", "reference", "silver", "gold")
+SCHEMAS = ("bronze_eventbrite", "bronze_sheets", "bronze_airtable", "reference", "silver", "gold", "sync")
 FAULTS = (
     {"do": "internal_error", "path": "/orders/"},
     {"do": "internal_error", "path": "/attendees/", "after": 2},

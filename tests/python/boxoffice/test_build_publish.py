@@ -12,7 +12,15 @@ import duckdb
 import pytest
 
 from boxoffice import publish as publish_module
-from boxoffice.build import BuildResult, GoldTable, build
+from boxoffice.build import (
+    BuildResult,
+    GoldTable,
+    SyncColumn,
+    SyncModel,
+    build,
+    sound_sync_models,
+    sync_models,
+)
 from boxoffice.errors import BoxofficeError
 from boxoffice.publish import publish, renew
 from boxoffice.settings import ROOT, Settings
@@ -109,6 +117,113 @@ def test_a_model_that_cannot_be_read_is_named(settings: Settings, project: Path)
     write(project, "models/gold/buyers.sql", "select * from {{ ref('nobody') }}")
     with pytest.raises(BoxofficeError, match="nobody"):
         built(settings, project)
+
+
+SYNC_YML = """
+models:
+  - name: sync_somewhere__people
+    description: One row per person.
+    config: {meta: {somewhere: {table: People, key: person_id}, elsewhere: {table: Others}}}
+    columns:
+      - name: person_name
+        data_type: string
+        description: Their name.
+        config: {meta: {personal: true, somewhere: {field: Name}}}
+      - {name: person_id, data_type: int, description: The person's id., data_tests: [unique]}
+  - name: sync_somewhere__buyers
+    description: One row per buyer.
+    columns:
+      - {name: person_id, data_type: int, description: The person's id.}
+"""
+
+
+@pytest.fixture
+def sync(project: Path) -> Path:
+    """Two sync models in the project, one on silver and one on gold."""
+    folder = project / "models" / "sync"
+    folder.mkdir()
+    write(folder, "sync.yml", SYNC_YML)
+    write(folder, "sync_somewhere__people.sql", "select person_name, person_id from {{ ref('people') }}")
+    write(folder, "sync_somewhere__buyers.sql", "select person_id from {{ ref('buyers') }}")
+    write(folder, "helper.sql", "select 1 as person_id")
+    settings = (project / "dbt_project.yml").read_text(encoding="utf-8")
+    write(project, "dbt_project.yml", settings + "    sync: {+schema: sync, +materialized: table}\n")
+    return folder
+
+
+def test_sync_models_are_told_with_their_meta(settings: Settings, project: Path, sync: Path) -> None:
+    buyers, people = sync_models(settings, project_dir=project)
+    assert (buyers.name, buyers.meta) == ("sync_somewhere__buyers", {})
+    assert people == SyncModel(
+        name="sync_somewhere__people",
+        destination="somewhere",
+        thing="people",
+        schema="sync",
+        alias="sync_somewhere__people",
+        description="One row per person.",
+        meta={"table": "People", "key": "person_id"},
+        columns={
+            "person_name": SyncColumn(
+                "person_name", "string", "Their name.", {"field": "Name"}, is_personal=True
+            ),
+            "person_id": SyncColumn("person_id", "int", "The person's id.", {}),
+        },
+    )
+    assert list(people.columns) == ["person_name", "person_id"]
+    result = built(settings, project)
+    assert (result.synced, result.unsound_sync) == ([buyers, people], [])
+
+
+BOTH = ("sync_somewhere__buyers", "sync_somewhere__people")
+NOBODY = "select 1 as person_id, error('no people') as person_name, '' as email"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "unsound"),
+    [
+        ("models/silver/people.sql", NOBODY, BOTH),
+        (
+            "models/sync/sync_somewhere__people.sql",
+            "select error('no') as person_name, 1 as person_id",
+            BOTH[1:],
+        ),
+        ("tests/assert_own.sql", "select * from {{ ref('sync_somewhere__buyers') }}", BOTH[:1]),
+        ("tests/assert_gold.sql", "select * from {{ ref('buyers') }}", BOTH[:1]),
+        ("tests/assert_silver.sql", "select * from {{ ref('people') }}", BOTH),
+        ("tests/assert_two.sql", "select 1 from {{ ref('people') }}, {{ ref('buyers') }}", BOTH),
+        ("tests/assert_other.sql", "select * from {{ ref('helper') }}", ()),
+        ("tests/assert_warns.sql", "{{ config(severity='warn') }} select * from {{ ref('people') }}", ()),
+    ],
+)
+def test_only_the_syncs_that_stand_on_what_failed_are_unsound(
+    settings: Settings, project: Path, sync: Path, name: str, text: str, unsound: tuple[str, ...]
+) -> None:
+    write(project, name, text)
+    result = built(settings, project)
+    assert tuple(result.unsound_sync) == unsound
+    # Later, from what was recorded of the tests.
+    failed = {test.test for test in result.tests if test.status == "fail" and test.severity == "error"}
+    if name.startswith("tests/"):
+        sound, others = sound_sync_models(settings, failed, project_dir=project)
+        assert (sound, others) == (result.synced, result.unsound_sync)
+    assert tuple(model.name for model in result.synced) == tuple(each for each in BOTH if each not in unsound)
+
+
+def test_sync_that_a_build_leaves_alone_is_neither_sound_nor_unsound(
+    settings: Settings, project: Path, sync: Path
+) -> None:
+    settings.warehouse_path.parent.mkdir()
+    result = build(settings, select=("silver",), project_dir=project)
+    assert (result.synced, result.unsound_sync) == ([], [])
+
+
+def test_a_failed_sync_test_leaves_gold_sound_and_sync_is_never_published(
+    settings: Settings, project: Path, sync: Path
+) -> None:
+    write(project, "tests/assert_own.sql", "select * from {{ ref('sync_somewhere__people') }}")
+    result = built(settings, project)
+    assert result.gold_is_sound
+    assert list(result.published) == ["buyers"]
 
 
 def test_no_personal_data_leaves_the_warehouse(settings: Settings, project: Path) -> None:

@@ -115,6 +115,25 @@ def test_failed_calls_lose_their_texts_when_they_name_somebody_forgotten(tmp_pat
         assert b"chovy" not in b"".join(file.read_bytes().lower() for file in tmp_path.iterdir())
 
 
+def test_a_test_has_failed_until_it_could_be_run_and_did_not(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        for statuses, failed in (
+            (("pass", "fail", "fail", "error"), {"b", "d"}),
+            (("fail", "skipped", "warn", "pass"), {"a", "b"}),
+            (("pass", "pass", "fail", "skipped"), set()),
+        ):
+            run_id = store.begin_run("build", datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            severities = ("error", "error", "warn", "error")
+            store.add_tests(
+                run_id,
+                [
+                    (name, None, severity, status, None)
+                    for name, severity, status in zip("abcd", severities, statuses, strict=True)
+                ],
+            )
+            assert store.failed_tests() == failed
+
+
 def test_results_of_tests_are_kept_for_the_last_runs_that_tested(tmp_path: Path) -> None:
     with ops.opened(tmp_path / "ops.sqlite") as store:
         for _ in range(ops.TESTED_RUNS + 2):

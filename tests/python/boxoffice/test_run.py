@@ -2,13 +2,16 @@
 
 import csv
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,17 @@ import pytest
 from boxoffice.settings import ROOT
 from tests.python.boxoffice.conftest import Command, Ended, process_environment
 
-TRACKED = ("boxoffice", "ingest", "macros", "models", "sandbox", "seeds", "data/sample", "tests/generic")
+TRACKED = (
+    "boxoffice",
+    "ingest",
+    "reverse_etl",
+    "macros",
+    "models",
+    "sandbox",
+    "seeds",
+    "data/sample",
+    "tests/generic",
+)
 TOKEN = "WRONGTOKEN99"
 
 # Kills the process with the last breath of the step named first, as a power cut would.
@@ -102,7 +115,7 @@ def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, 
     lines = ended.out.strip().splitlines()
     assert lines[0].startswith("Sandbox mode")
     assert "sandbox mode" in lines[-1]
-    for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
+    for step in ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"):
         assert sum(line.startswith(f"{step}: ") for line in lines) == 1
     assert "Look at it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
     assert (clone.folder / "warehouse" / "sandbox").is_dir()
@@ -130,9 +143,40 @@ def test_no_name_and_no_email_of_the_samples_is_published(newcomer: tuple[Clone,
     assert [person for person in people if person in published or person in raw] == []
 
 
+def test_orders_travel_to_an_airtable_base_once(newcomer: tuple[Clone, Ended]) -> None:
+    clone, _ = newcomer
+    base, written = base_of(clone), written_by(clone)
+    path = clone.folder / "warehouse" / "sandbox.duckdb"
+    with duckdb.connect(str(path), read_only=True) as connection:
+        for table, model, key, of_people in (
+            ("Venues", "venues", "venue_key", 1),
+            ("Events", "events", "event_key", 0),
+            ("Ticket Sales", "ticket_sales", "ticket_sale_key", 0),
+        ):
+            held = [record["fields"].get("boxoffice key") for record in base[table]]
+            rows = connection.execute(f"select {key} from sync.sync_airtable__{model}").fetchall()
+            assert held.count(None) == of_people
+            assert sorted(key for key in held if key) == sorted(key for (key,) in rows)
+            creates, adopts = written[1, table, "create"], written.get((1, table, "adopt"), (0, 0))
+            assert creates[1] + adopts[1] == len(rows)
+            assert (creates[0], adopts[0]) == (math.ceil(creates[1] / 10), math.ceil(adopts[1] / 10))
+        assert written[1, "Venues", "adopt"][1] == 3  # begun by hand, found by name
+        money = connection.execute(
+            "select sum(gross_amount), sum(ticket_count) from sync.sync_airtable__ticket_sales"
+        ).fetchone()
+    sales = [record["fields"] for record in base["Ticket Sales"]]
+    assert money == (
+        sum(Decimal(repr(sale["Gross"])) for sale in sales),
+        sum(sale["Tickets"] for sale in sales),
+    )
+    shows = {record["id"]: record["fields"]["boxoffice key"] for record in base["Events"]}
+    assert all(shows[link] for sale in sales for link in sale.get("Event", ()))
+
+
 def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     clone, _ = newcomer
     before, people = clone.marts(), customers(clone)
+    base, written = base_of(clone), written_by(clone)
     # A column of one's own in a mapping, which the table made by the first run has not.
     mapping = clone.folder / "sandbox" / "mappings" / "event_links.csv"
     mapping.write_text("eventbrite_event_id,sheets_event_id,note\n", encoding="utf-8")
@@ -142,6 +186,104 @@ def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     assert [steps[source]["changed"] for source in ("sheets", "eventbrite", "airtable")] == [0, 0, 0]
     assert clone.marts() == before
     assert customers(clone) == people
+    sync = steps["sync airtable"]
+    assert (sync["status"], sync["changed"], sync["rejected"], sync["requests"]) == ("ok", 0, 0, 1)
+    assert (base_of(clone), written_by(clone)) == (base, written)
+
+
+ROOMS = """model,column,airtable
+venues,,Rooms
+venues,venue_name,Room
+venues,city,Town
+venues,region,State / region
+venues,capacity,fld2WsywKJ5zzF4m1
+"""
+
+
+@pytest.mark.slow
+def test_one_base_can_be_source_and_destination_for_ever(
+    newcomer: tuple[Clone, Ended], tmp_path: Path
+) -> None:
+    clone = Clone(tmp_path / "rooms")
+    mappings = clone.folder / "sandbox" / "mappings"
+    (mappings / "airtable_fields.csv").write_text(ROOMS, encoding="utf-8")
+    (mappings / "settings.csv").write_text("destination,name,value\nairtable,create_options,yes\n")
+    ended = clone.run()
+    assert ended.code == 0, ended.said
+    base, conformed = base_of(clone), conformed_of(clone)
+    assert conformed == conformed_of(newcomer[0])
+    # People's rooms that Eventbrite knows are the same rows still, and theirs alone stay alone.
+    assert written_by(clone)[1, "Rooms", "adopt"] == (1, 6)
+    assert [room["fields"].get("boxoffice key") for room in base["Rooms"]].count(None) == 2
+    for _ in range(4):
+        (step,) = (step for step in clone.run("--json").document["steps"] if step["name"] == "sync airtable")
+        assert (step["status"], step["changed"], step["requests"]) == ("ok", 0, 1)
+        assert (base_of(clone), conformed_of(clone)) == (base, conformed)
+    shutil.rmtree(clone.folder)
+
+
+def conformed_of(clone: Clone) -> dict[str, int]:
+    """Rows of each conformed table."""
+    path = clone.folder / "warehouse" / "sandbox.duckdb"
+    names = sorted(path.stem for path in (clone.folder / "models" / "silver" / "conformed").glob("*.sql"))
+    with duckdb.connect(str(path), read_only=True) as connection:
+        counts = {
+            name: connection.execute(f"select count(*) from silver.{name}").fetchone() for name in names
+        }
+    return {name: count for name, (count,) in counts.items()}
+
+
+GUIDE = (ROOT / "docs" / "airtable.md").read_text(encoding="utf-8")
+
+
+def test_what_the_guide_asks_in_sql_is_answered(newcomer: tuple[Clone, Ended]) -> None:
+    path = newcomer[0].folder / "warehouse" / "sandbox.duckdb"
+    (block,) = re.findall(r"```sql\n(.*?)```", GUIDE, re.DOTALL)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        wanted, refused, sent, calls = (
+            connection.execute(query).fetchall() for query in block.split(";") if query.strip()
+        )
+    assert (len(wanted), len(refused), len(sent)) == (1, 0, 1)
+    assert {(table, operation, state) for table, operation, state, *_ in calls} == {
+        ("Venues", "adopt", "answered"),
+        *((table, "create", "answered") for table in ("Venues", "Events", "Ticket Sales")),
+    }
+
+
+@pytest.mark.slow
+def test_a_table_of_ones_own_is_a_model_and_no_more(newcomer: tuple[Clone, Ended], tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "own")
+    shutil.copytree(newcomer[0].folder / "warehouse", clone.folder / "warehouse")
+    (block,) = (each for each in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL) if "artists" in each)
+    folder = clone.folder / "models" / "sync"
+    (folder / "sync_airtable__artists.yml").write_text(block, encoding="utf-8")
+    query = "select artist_name, artist_key from {{ ref('dim_artist') }}"
+    (folder / "sync_airtable__artists.sql").write_text(query, encoding="utf-8")
+    for words in (("boxoffice", "build", "gold"), ("reverse_etl", "--bootstrap"), ("reverse_etl",)):
+        ended = clone.python("-m", *words)
+        assert ended.code == 0, ended.said
+    with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
+        artists = connection.execute("select artist_name, artist_key from gold.dim_artist").fetchall()
+    held = [record["fields"] for record in base_of(clone)["Artists"]]
+    assert {(each.get("Artist"), each["boxoffice key"]) for each in held} == set(artists)
+    assert len(held) == len(artists) > 10
+    shutil.rmtree(clone.folder)
+
+
+def base_of(clone: Clone) -> dict[str, list[dict[str, Any]]]:
+    """The stand-in's base: table to its records."""
+    shown = json.loads(clone.python("-m", "sandbox", "show", "airtable", "--json").out)
+    return shown[0]["tables"]
+
+
+def written_by(clone: Clone) -> dict[tuple[int, str, str], tuple[int, int]]:
+    """Run, table and operation to calls and rows, as the journal has them."""
+    with sqlite3.connect(clone.folder / "warehouse" / "sandbox_ops.sqlite") as connection:
+        rows = connection.execute(
+            "select run_id, table_name, operation, count(*), sum(row_count) from journal"
+            " where state = 'answered' group by 1, 2, 3"
+        )
+        return {(run, table, operation): (calls, count) for run, table, operation, calls, count in rows}
 
 
 def customers(clone: Clone) -> list[tuple[Any, ...]]:
@@ -180,6 +322,7 @@ def test_forgetting_people_takes_them_out_everywhere_and_changes_no_number(
     for word in (name, email):
         assert {"bronze_eventbrite.orders", "silver.orders"} <= tables_with(path, word)
     assert "bronze_sheets.customers" in tables_with(path, address)
+    assert {name, email} <= told_to_airtable(clone)
 
     assert clone.python("-c", KILLED_BEFORE_BLANKING, "forget", address).code == -signal.SIGKILL
     assert "bronze_sheets.customers" in tables_with(path, address)
@@ -201,9 +344,20 @@ def test_forgetting_people_takes_them_out_everywhere_and_changes_no_number(
     # Both sources still hold them.
     assert clone.run("--full").code == 0
     assert [tables_with(path, word) for word in (name, email, address)] == [set()] * 3
+    # What was written to Airtable is emptied there, and the ops file does not keep it either.
+    assert not {name, email} & told_to_airtable(clone)
+    for file in (clone.folder / "warehouse").glob("sandbox_ops.sqlite*"):
+        raw = file.read_bytes().lower()
+        assert [word for word in (name, email, address) if word.lower().encode() in raw] == []
     after = clone.marts()
     after.pop("dim_customer")
     assert after == before
+
+
+def told_to_airtable(clone: Clone) -> set[str]:
+    """Names and e-mails in the base's sales."""
+    sales = [record["fields"] for record in base_of(clone)["Ticket Sales"]]
+    return {sale[field].strip() for sale in sales for field in ("Buyer", "E-mail") if field in sale}
 
 
 def identities_of(clone: Clone) -> set[tuple[str, str, str]]:
@@ -242,13 +396,13 @@ def test_killed_after_any_step_the_next_run_ends_as_if_nothing_had_been(
     newcomer: tuple[Clone, Ended], tmp_path: Path
 ) -> None:
     clone = Clone(tmp_path / "killed")
-    for step in ("sheets", "eventbrite", "airtable", "build", "publish"):
+    for step in ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"):
         assert clone.python("-c", KILLED_AFTER, step, "run").code == -signal.SIGKILL
     assert clone.run().code == 0
     assert clone.marts() == newcomer[0].marts()
     with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
         runs = connection.execute("select status from ops.runs order by run_id").fetchall()
-    assert [status for (status,) in runs] == ["killed"] * 5 + ["ok"]
+    assert [status for (status,) in runs] == ["killed"] * 6 + ["ok"]
 
 
 def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command, tmp_path: Path) -> None:
@@ -259,7 +413,7 @@ def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command
     document = ended.document
     assert ended.code == document["exit_code"] == 1
     steps = [step["name"] for step in document["steps"]]
-    assert steps == ["sheets", "eventbrite", "airtable", "build", "publish"]
+    assert steps == ["sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"]
     assert any("venues.csv" in problem["problem"] for problem in document["problems"])
     assert (tmp_path / "data" / "marts.duckdb").is_file()
 

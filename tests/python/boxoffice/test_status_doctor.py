@@ -6,10 +6,12 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from boxoffice import ops
 from boxoffice.settings import ROOT
 from tests.python.boxoffice.conftest import Command, process_environment
 from tests.python.ingest.eventbrite_server import ORG, TOKEN, Eventbrite, always, error, serving
@@ -139,6 +141,40 @@ def test_status_tells_runs_freshness_rejects_and_calls(
     after = {source["source"]: source for source in ended.document["sources"]}["eventbrite"]
     assert (after["status"], after["landed_at"]) == ("failed", landed["eventbrite"]["landed_at"])
     assert ended.document["api_errors"] == 1
+
+
+def test_status_tells_what_was_written_back(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with ops.opened(tmp_path / "data" / "ops.sqlite") as store:
+        for name, status, calls in (
+            ("run", "ok", 5),
+            ("run", "failed", 2),
+            ("plan", "ok", 1),
+            ("run", "skipped", None),
+        ):
+            run_id = store.begin_run(name, datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            store.add_step(
+                run_id, "sync airtable", status=status, seconds=1.0, rows=(9, 9, 0), requests=calls
+            )
+            store.end_run(run_id, status="ok", exit_code=0, seconds=1.0)
+            store.connection.execute(
+                "update runs set started_at = datetime('now', 'start of month', ? || ' seconds')"
+                " where run_id = ?",
+                (run_id, run_id),
+            )
+        store.connection.executemany(
+            "insert into rejected_rows values ('airtable', 'app1', 'tbl1', 'Events', ?, null, null, 'option',"
+            " '', '', 1, '', '', ?)",
+            [("a", None), ("b", None), ("c", "2026-03-01")],
+        )
+        store.connection.commit()
+    ended = command(*STATUS, "--json")
+    [found] = ended.document["destinations"]
+    assert found["written_at"] < found["tried_at"]
+    assert found["written_at"].endswith(":01")
+    assert (found["destination"], found["status"]) == ("airtable", "ok")
+    assert (found["rows_refused"], found["requests_this_month"]) == (2, 8)
+    assert "Destination" in command(*STATUS).said
 
 
 def test_status_answers_while_a_command_is_at_work_and_knows_a_killed_one(

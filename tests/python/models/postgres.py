@@ -31,7 +31,7 @@ class Postgres:
     def load(self, tables: dict[str, list[Row]], links: Sequence[tuple[str, str]] = ()) -> None:
         """Bronze anew, the rows of event_links if there are any, and nothing else."""
         with self.connect() as connection:
-            for schema in {*(name.split(".")[0] for name in TABLES), "silver", "gold", "reference"}:
+            for schema in {*(name.split(".")[0] for name in TABLES), "silver", "gold", "sync", "reference"}:
                 connection.execute(f"drop schema if exists {schema} cascade")
             for statement in create_statements():
                 connection.execute(statement)

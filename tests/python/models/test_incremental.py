@@ -137,14 +137,14 @@ def rewrite(path: Path, world: Bronze) -> None:
 
 
 def differing(one: Path, other: Path) -> list[str]:
-    """The tables of silver and gold whose rows are not the same, each with a row that only one has."""
+    """The tables of silver, gold and sync whose rows are not the same, each with a row that only one has."""
     found = []
     with duckdb.connect() as connection:
         for name, path in (("one", one), ("other", other)):
             connection.execute(f"attach '{path}' as {name} (read_only)")
         tables = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables"
-            " where table_catalog = 'one' and table_schema in ('silver', 'gold')"
+            " where table_catalog = 'one' and table_schema in ('silver', 'gold', 'sync')"
             " and table_type = 'BASE TABLE'"
         ).fetchall()
         assert len(tables) > 20

@@ -1,4 +1,4 @@
-"""Postgres builds and tests the same project, and its gold is DuckDB's to the last digit."""
+"""Postgres builds and tests the same project, and its gold and sync are DuckDB's to the last digit."""
 
 from datetime import UTC, datetime
 from random import Random
@@ -11,7 +11,7 @@ from tests.python.models.test_incremental import rewrite
 from tests.python.models.warehouse import Warehouse
 
 
-def test_gold_on_postgres_is_gold_on_duckdb(warehouse_of, postgres):
+def test_gold_and_sync_on_postgres_are_those_on_duckdb(warehouse_of, postgres):
     world = wild.world(11)
     said = {"sheets_timezone": "America/New_York"}
     assert world.links
@@ -20,7 +20,8 @@ def test_gold_on_postgres_is_gold_on_duckdb(warehouse_of, postgres):
     postgres.load(world.tables, world.links)
     postgres.build("--exclude", "event_links", **said)  # unit tests included
 
-    assert_same_gold(warehouse, postgres)
+    assert_same(warehouse, postgres, "gold", least=10)
+    assert_same(warehouse, postgres, "sync", least=4)
 
     a_day(world, Random(11), datetime(2026, 3, 2, tzinfo=UTC))
     rewrite(warehouse.path, world)
@@ -28,19 +29,20 @@ def test_gold_on_postgres_is_gold_on_duckdb(warehouse_of, postgres):
     warehouse.build("--full-refresh", "--exclude", "event_links", command="run", **said)
     postgres.build("--exclude", "event_links", "--exclude-resource-type", "unit_test", **said)
 
-    assert_same_gold(warehouse, postgres)
+    assert_same(warehouse, postgres, "gold", least=10)
+    assert_same(warehouse, postgres, "sync", least=4)
 
 
-def assert_same_gold(warehouse: Warehouse, postgres: Postgres) -> None:
+def assert_same(warehouse: Warehouse, postgres: Postgres, schema: str, least: int) -> None:
     marts = [
         row["table_name"]
         for row in warehouse.rows(
-            "select table_name from information_schema.tables where table_schema = 'gold' order by all"
+            "select table_name from information_schema.tables where table_schema = ? order by all", [schema]
         )
     ]
-    assert len(marts) >= 10
+    assert len(marts) >= least
     for mart in marts:
-        here, there = _sorted(warehouse.rows(f"gold.{mart}")), _sorted(postgres.rows(f"gold.{mart}"))
+        here, there = _sorted(warehouse.rows(f"{schema}.{mart}")), _sorted(postgres.rows(f"{schema}.{mart}"))
         assert [list(row) for row in here[:1]] == [list(row) for row in there[:1]], f"{mart}: other columns"
         assert len(here) == len(there), f"{mart}: {len(here)} rows here, {len(there)} there"
         for mine, other in zip(here, there, strict=True):

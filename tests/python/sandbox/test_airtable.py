@@ -139,7 +139,7 @@ def test_pyairtable_reads_bases_schema_and_every_record(staff: StaffBase) -> Non
         [base] = api.bases()
         assert (base.id, base.name, base.permission_level) == (BASE_ID, staff.base.name, "create")
         schema = base.schema()
-        assert len(schema.tables) == 4
+        assert len(schema.tables) == 5
         for told in staff.base.tables:
             found = schema.table(told.name)
             assert [(field.id, field.type) for field in found.fields] == [

@@ -9,7 +9,7 @@ import pytest
 from sandbox.generator import AS_OF, World, generate
 from sandbox.server import truth_of
 from sandbox.sheets import make as make_sheets
-from sandbox.staff_base import CAMPAIGNS, ROOMS, SHOWS, StaffBase, field_id, make
+from sandbox.staff_base import CAMPAIGNS, ROOMS, SHOWS, VENUES, StaffBase, field_id, make
 from sandbox.truth import Tally, fold, merged
 
 MAPPING = Path(__file__).parents[3] / "sandbox" / "mappings" / "airtable_sources.csv"
@@ -129,6 +129,15 @@ def test_shows_and_rooms_of_the_truth_are_those_of_the_records(world: World, sta
             assert fold(names[key]) == fold(name)
             assert names[key] != name
     assert sum(map(bool, same.values())) >= 5
+
+
+def test_three_venues_begun_by_hand_are_one_hall_of_eventbrite_each(world: World, staff: StaffBase) -> None:
+    cities: dict[str | None, set[str]] = defaultdict(set)
+    for venue in world.objects["venues"]:
+        cities[fold(venue["name"])].add((venue["address"] or {}).get("city"))
+    rows = [str(row["Venue"]) for row in cells(staff, VENUES)]
+    assert [len(cities[fold(name)]) for name in rows] == [1, 1, 0, 1]
+    assert not {*rows} & {venue["name"] for venue in world.objects["venues"]}
 
 
 def test_a_channel_paid_for_in_a_sheet_and_in_airtable_is_one_campaign(

@@ -66,10 +66,12 @@ class Call:
     url: str
     query: dict[str, Any]
     response: requests.Response | None = None
+    method: str = "GET"
 
     def asked(self) -> str:
+        """Method, path and query. Bodies hold people's data and are not kept."""
         query = f"?{urlencode(self.query, doseq=True)}" if self.query else ""
-        return f"GET {urlsplit(self.url).path}{query}"
+        return f"{self.method} {urlsplit(self.url).path}{query}"
 
     def told(self) -> list[str]:
         """The answer's headers that tell something, a line each."""

@@ -1,0 +1,189 @@
+"""`python -m reverse_etl [DESTINATION]`: make destinations hold what the sync models say."""
+
+import sys
+from collections.abc import Collection, Sequence
+from functools import partial
+
+import click
+
+from boxoffice import build, mappings, stand_ins
+from boxoffice.airtable_api import Client
+from boxoffice.build import SyncModel
+from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
+from boxoffice.session import Session, conduct, observe
+from boxoffice.settings import Settings
+from reverse_etl import airtable, show
+from reverse_etl.airtable import NotSetUp, Sync
+from reverse_etl.explain import explained
+from reverse_etl.journal import Journal
+
+STEP = "sync airtable"
+SOURCE_STEP = "airtable"  # ingest's, whose calls count to the same budget
+
+
+def sync(
+    session: Session,
+    models: Sequence[SyncModel],
+    *,
+    settings: Settings | None = None,
+    unsound: Collection[str] = (),
+    writes: bool = True,
+    reconcile: bool = False,
+    bootstrap: bool = False,
+    is_asked: bool = False,
+) -> None:
+    """Bring Airtable to what the sync models say, as one step of the session.
+
+    Args:
+        models: those that are soundly built, of every destination. unsound: names of the others, which are
+            left alone. settings: in place of the session's.
+        writes: without it the plan is shown and nothing changes. reconcile: read the base whole first.
+        bootstrap: make missing tables and fields first. is_asked: somebody wants just this, so that a base
+            that is not set up is an error.
+
+    Raises:
+        ConfigurationError: if `is_asked`, nothing can be done.
+    """
+    settings = settings or session.settings
+    if settings.airtable_token is None:
+        with session.step(STEP) as step:
+            step.status = "skipped"
+        session.notes.append("Nothing is written to Airtable: AIRTABLE_TOKEN is not set.")
+        return
+    if not is_asked:
+        with session.step(STEP) as step:
+            try:
+                run, client = _prepared(session, models, settings, unsound)
+            except ConfigurationError as error:
+                session.problem(STEP, error)
+                step.status = "failed"
+                return
+            if run.is_unknown and not bootstrap and _looked_lately(session):
+                step.status = "skipped"
+                session.notes.append(str(run.not_set_up()))
+                return
+            _conducted(session, step, run, client, writes, reconcile, bootstrap)
+            _name(session, step, unsound)
+        return
+    run, client = _prepared(session, models, settings, unsound)
+    try:
+        run.connect(bootstraps=bootstrap)
+    except ConfigurationError:
+        client.close()
+        raise
+    except CallError as error:
+        client.close()
+        problem = show.kept(session, client, error)
+        raise ConfigurationError(problem.problem, problem.remedy) from None
+    with session.step(STEP) as step:
+        _conducted(session, step, run, client, writes, reconcile, bootstrap)
+        _name(session, step, unsound)
+
+
+def _looked_lately(session: Session) -> bool:
+    """Whether a run has asked within a day, and found nothing to write to: each look is a call."""
+    query = """
+        select 1 from steps inner join runs using (run_id)
+        where step = ? and steps.status = 'skipped' and requests > 0
+            and started_at > datetime('now', '-1 day') limit 1
+    """
+    return session.ops.connection.execute(query, (STEP,)).fetchone() is not None
+
+
+def _name(session: Session, step: show.Step, unsound: Collection[str]) -> None:
+    """Say which models were left out, where any is written."""
+    if unsound and step.status != "skipped":
+        what = f"Not written back before the failures in them or below them are mended: {', '.join(unsound)}."
+        session.problem(STEP, BoxofficeError(what, "`make gold` says what failed."))
+
+
+def _prepared(
+    session: Session, models: Sequence[SyncModel], settings: Settings, unsound: Collection[str]
+) -> tuple[Sync, Client]:
+    if settings.airtable_base_id is None:
+        raise ConfigurationError(
+            "AIRTABLE_TOKEN is set, and AIRTABLE_BASE_ID is not.",
+            "Set it to the id of the base to write; it starts with app and stands in the base's address.",
+        )
+    assert settings.airtable_token is not None
+    client = Client(
+        settings.airtable_api_url,
+        settings.airtable_token,
+        settings.airtable_base_id,
+        budget=settings.airtable_call_budget,
+        spent=sum(step.requests or 0 for step in session.steps if step.name == SOURCE_STEP),
+        per_second=settings.airtable_per_second,
+        report=lambda sentence: session.progress(sentence, 0, None),
+    )
+    run = Sync(
+        client,
+        Journal(session.ops, airtable.DESTINATION, settings.airtable_base_id, session.run_id),
+        settings.warehouse_path,
+        [model for model in models if model.destination == airtable.DESTINATION],
+        words=mappings.airtable_fields(settings),
+        policies=mappings.policies(settings, airtable.DESTINATION),
+        others=unsound,
+        progress=session.progress,
+    )
+    return run, client
+
+
+def _conducted(
+    session: Session,
+    step: show.Step,
+    run: Sync,
+    client: Client,
+    writes: bool,
+    reconcile: bool,
+    bootstrap: bool,
+) -> None:
+    try:
+        run.plan(bootstraps=bootstrap, reconciles=reconcile)
+        if writes:
+            run.write()
+    except NotSetUp as error:
+        step.status = "skipped"
+        session.notes.append(str(error))
+    except BoxofficeError as error:
+        step.status = "partial" if run.outcome.written else "failed"
+        run.outcome.problems.append(error)
+    finally:
+        client.close()
+        step.requests = client.calls
+        show.outcome(session, step, run.outcome, client, writes=writes)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("destination", required=False, type=click.Choice([airtable.DESTINATION]))
+@click.option("--plan", "plans", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--bootstrap", is_flag=True, help="Make missing tables and fields, then show the plan.")
+@click.option("--reconcile", is_flag=True, help="Read the destination whole first, and mend what differs.")
+@click.option("--explain", "key", metavar="KEY", help="Tell why the row with this key is there, or is not.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
+def main(
+    destination: str | None, plans: bool, bootstrap: bool, reconcile: bool, key: str | None, as_json: bool
+) -> None:
+    """Make DESTINATION (all of them without it) hold what the sync models say."""
+    if key is not None:
+        sys.exit(observe("explain", partial(explained, key), as_json=as_json))
+
+    def body(session: Session) -> None:
+        models, unsound = build.sound_sync_models(session.settings, session.ops.failed_tests())
+        with stand_ins.started(session.settings) as ready:
+            sync(
+                session,
+                models,
+                settings=ready(),
+                unsound=unsound,
+                writes=not (plans or bootstrap),
+                reconcile=reconcile,
+                bootstrap=bootstrap,
+                is_asked=True,
+            )
+
+    command = "plan" if plans else "bootstrap" if bootstrap else "sync"
+    sys.exit(conduct(command, body, as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What a run hands to the destinations: the models its build left sound, and nothing else."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+import reverse_etl.__main__ as reverse_etl
+from boxoffice.__main__ import write_back
+from boxoffice.build import BuildResult, SyncModel
+from boxoffice.errors import BoxofficeError
+from boxoffice.settings import Settings
+
+MODEL = SyncModel("sync_airtable__venues", "airtable", "venues", "sync", "venues", "", {}, {})
+
+
+@dataclass
+class Run:
+    """A session as far as it is needed, and what `sync` was called with."""
+
+    settings: Settings
+    problems: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+
+    def problem(self, step: str, error: BoxofficeError) -> None:
+        self.problems.append((step, error.problem))
+
+
+@pytest.fixture
+def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
+    run = Run(replace(settings, airtable_token="token"))
+
+    def sync(session: Run, models: list[SyncModel], **options: Any) -> None:
+        assert session is run
+        run.calls.append({"models": models, **options})
+
+    monkeypatch.setattr(reverse_etl, "sync", sync)
+    return run
+
+
+@pytest.mark.parametrize("is_sandbox", [False, True])
+def test_a_build_is_handed_on_and_the_sandbox_makes_its_base_ready(run: Run, is_sandbox: bool) -> None:
+    reached = replace(run.settings, is_sandbox=is_sandbox)
+    built = BuildResult(synced=[MODEL], unsound_sync=["sync_airtable__events"])
+    write_back(run, built, lambda: reached)
+    assert run.calls == [
+        {
+            "models": [MODEL],
+            "settings": reached,
+            "unsound": ["sync_airtable__events"],
+            "bootstrap": is_sandbox,
+        }
+    ]
+    assert run.problems == []
+
+
+def test_stand_ins_that_do_not_start_are_named(run: Run) -> None:
+    def ready() -> Settings:
+        raise BoxofficeError("The stand-ins did not start.")
+
+    write_back(run, BuildResult(synced=[MODEL]), ready)
+    assert (run.problems, run.calls) == ([("sync", "The stand-ins did not start.")], [])
