@@ -1,6 +1,8 @@
 """Airtable: from sync models to a base, so that it holds what they say, in as few calls as it takes.
 
-One call for the schema; none for a table in which nothing has changed.
+One call for the schema; none for a table in which nothing has changed. The way of a run: `binding` finds the
+tables and fields, `look` what the base holds where that has to be asked, `differ` the rows that are others
+than those sent, `plan` the cells and calls, `apply` sends them; `journal` remembers, `cells` converts.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -332,7 +332,7 @@ class Writer:
             f"{said} ({refusal.kind or 'no reason given'}).",
             "Compare the value with the field's type in Airtable; it is tried again in every run.",
             item.name if item else None,
-            change.cells.get(item.id) if change and item else None,
+            change.cells.get(item.id) if change and item and item.id not in self._bound.personal else None,
         )
 
     def _reject(self, rejections: Sequence[Rejection]) -> None:

@@ -52,6 +52,11 @@ class Bound:
         return {**found, self.archive.id: self.archive} if self.archive else found
 
     @property
+    def personal(self) -> set[str]:
+        """Ids of the fields whose values are for the destination alone."""
+        return {item.id for column, item in self.columns.items() if self.model.columns[column].is_personal}
+
+    @property
     def stamp(self) -> str:
         """Another one whenever the same row may make other cells."""
         fields = {

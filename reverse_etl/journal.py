@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a row is not there, and what to do. value: what the field could not hold."""
+    """Why a row is not there, and what to do. value: what the field could not hold, unless it is personal."""
 
     key: str
     rule: str

@@ -215,8 +215,9 @@ class _Planner:
                     whole[item.id], new = self._written(item, value)
                     options += new
             except Unfit as unfit:
+                kept = None if item.id in self._bound.personal else value
                 self._plan.rejections.append(
-                    Rejection(row.key, unfit.rule, unfit.reason, unfit.remedy, item.name, value)
+                    Rejection(row.key, unfit.rule, unfit.reason, unfit.remedy, item.name, kept)
                 )
                 return
         if self._bound.archive:

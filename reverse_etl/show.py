@@ -131,18 +131,12 @@ def _table_lines(plan: Plan) -> Iterator[str]:
 def _cells(plan: Plan, change: Change) -> Iterator[tuple[str, str, str]]:
     """Field, old and new value of each cell that is sent."""
     for each, cell in change.cells.items():
-        if each in _personal(plan):
+        if each in plan.bound.personal:
             yield plan.bound.fields[each].name, PERSONAL, PERSONAL
             continue
         old = _value(change.before[each]) if each in change.before else "?"
         new = ", ".join(change.links[each]) if each in change.links else _value(cell)
         yield plan.bound.fields[each].name, old, new
-
-
-def _personal(plan: Plan) -> set[str]:
-    """Ids of the fields whose values are for the destination alone."""
-    columns = plan.bound.model.columns
-    return {item.id for column, item in plan.bound.columns.items() if columns[column].is_personal}
 
 
 def _value(cell: Any) -> str:
@@ -154,7 +148,7 @@ def _value(cell: Any) -> str:
 
 def _document(plan: Plan, written: Written | None) -> dict[str, Any]:
     """What --json tells of a table."""
-    fields, personal = plan.bound.fields, _personal(plan)
+    fields, personal = plan.bound.fields, plan.bound.personal
 
     def change(each: Change) -> dict[str, Any]:
         cells: dict[str, dict[str, Any]] = {}

@@ -96,6 +96,19 @@ def test_a_plan_lists_every_change_and_hides_people(loaded: World, conducted: Co
     assert "Someone" not in json.dumps(document)
 
 
+def test_what_is_personal_is_not_kept_with_a_refusal(loaded: World, conducted: Conduct) -> None:
+    columns = loaded.models[0].columns
+    columns["buyer"] = replace(columns["buyer"], is_personal=True)  # type: ignore[index]
+    loaded.settings(longest_text=50)
+    for place, name in enumerate(("Ann " * 20, "Bo " * 40_000)):
+        loaded.sql(f"update sync.sync_airtable__sales set buyer = ? where sale_key = 's{place}'", [name])
+    assert conducted(loaded)[0] == 1
+    assert loaded.ops("select key, field, value from rejected_rows order by key") == [
+        ("s0", "Buyer", None),
+        ("s1", "Buyer", None),
+    ]
+
+
 def test_without_a_token_it_is_skipped_and_says_so(loaded: World, conducted: Conduct) -> None:
     code, document = conducted(loaded, environ={"AIRTABLE_TOKEN": "", "EVENTBRITE_TOKEN": "x"})
     assert (code, document["steps"][0]["status"], loaded.calls()) == (0, "skipped", 0)
