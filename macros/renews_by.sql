@@ -12,6 +12,7 @@
         materialized='table' if target.type == 'spark' else 'incremental',
         incremental_strategy='delete+insert',
         unique_key=key,
+        on_schema_change='fail',
         post_hook=(['delete from {{ this }} where ' ~ gone] if gone else []) + ['{{ mark_built() }}'],
     ) }}
 {%- endmacro %}

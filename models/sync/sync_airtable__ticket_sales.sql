@@ -1,13 +1,54 @@
 -- Grain: one row per order; where we have none, as for a ticket of a sheet, per ticket. A checkout that was
 -- begun and not ended is no sale; a deleted order stays while its money is in the sums.
-with orders as (
+{%- do renews_by('ticket_sale_key', gone='status is null') %}
+with
+{%- if is_incremental() %}
+    touched_tickets as (
+        select
+            ticket_key,
+            order_key
+        from {{ ref('tickets') }}
+        where build_number > {{ built_until() }}
+    ),
+
+    touched_orders as (
+        select order_key from touched_tickets
+        union distinct
+        select order_key from {{ ref('orders') }}
+        where build_number > {{ built_until() }}
+        union distinct
+        -- A ticket may have left for another order.
+        select orders.order_key
+        from {{ ref('orders') }} as orders
+        where
+            not exists (
+                select 1
+                from {{ ref('tickets') }} as tickets
+                where tickets.order_key = orders.order_key
+            )
+    ),
+{% endif %}
+
+orders as (
     select * from {{ ref('orders') }}
-    where source in ({{ synced_sources('airtable') }})
+    where
+        source in ({{ synced_sources('airtable') }})
+        {% if is_incremental() %}
+            and order_key in (select order_key from touched_orders)
+        {% endif %}
 ),
 
 tickets as (
     select * from {{ ref('tickets') }}
-    where source in ({{ synced_sources('airtable') }})
+    where
+        source in ({{ synced_sources('airtable') }})
+        {% if is_incremental() %}
+            and (
+                source <> 'eventbrite'
+                or ticket_key in (select ticket_key from touched_tickets)
+                or order_key in (select order_key from touched_orders)
+            )
+        {% endif %}
 ),
 
 order_items as (select * from {{ ref('order_items') }}),
@@ -149,6 +190,11 @@ told as (
     inner join money on sales.ticket_sale_key = money.ticket_sale_key
     left join types on sales.ticket_sale_key = types.ticket_sale_key
     left join counts on sales.ticket_sale_key = counts.ticket_sale_key
+),
+
+worth_a_row as (
+    select * from told
+    where outcome <> 'deleted' or gross_amount <> 0 or refunds_amount <> 0
 )
 
 select
@@ -172,5 +218,32 @@ select
 
     -- keys
     ticket_sale_key
-from told
-where outcome <> 'deleted' or gross_amount <> 0 or refunds_amount <> 0
+from worth_a_row
+{%- if is_incremental() %}
+    -- Sales that are none any more: of a touched order or ticket, or of a sheet.
+    union all
+    select
+        cast(null as {{ dbt.type_string() }}) as order_id,
+        cast(null as {{ dbt.type_string() }}) as event_key,
+        cast(null as {{ dbt.type_string() }}) as buyer_name,
+        cast(null as {{ dbt.type_string() }}) as buyer_email,
+        cast(null as bigint) as ticket_count,
+        cast(null as {{ dbt.type_string() }}) as ticket_types,
+        cast(null as {{ dbt.type_string() }}) as status,
+        cast(null as timestamp) as ordered_at,
+        cast(null as {{ money_type() }}) as gross_amount,
+        cast(null as {{ money_type() }}) as refunds_amount,
+        cast(null as {{ money_type() }}) as fees_amount,
+        cast(null as {{ money_type() }}) as tax_amount,
+        cast(null as {{ money_type() }}) as net_amount,
+        cast(null as {{ dbt.type_string() }}) as currency,
+        held.ticket_sale_key
+    from {{ this }} as held
+    where
+        (
+            held.ticket_sale_key not like '%eventbrite-%'
+            or held.ticket_sale_key in (select order_key from touched_orders)
+            or held.ticket_sale_key in (select 'ticket-' || ticket_key from touched_tickets)
+        )
+        and held.ticket_sale_key not in (select ticket_sale_key from worth_a_row)
+{%- endif %}

@@ -25,7 +25,8 @@ select
     tax_amount,
     refunds_amount,
     cast(null as bigint) as sheet_record,
-    has_issue
+    has_issue,
+    build_number
 from {{ ref('int_eventbrite__tickets').include(database=false) }}
 union all
 select
@@ -52,5 +53,6 @@ select
     cast(0 as {{ money_type() }}) as tax_amount,
     refunds_amount,
     sheet_record,
-    has_issue
+    has_issue,
+    cast(null as bigint) as build_number
 from {{ ref('int_sheets__tickets').include(database=false) }}
