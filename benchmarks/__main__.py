@@ -1,7 +1,6 @@
 """What boxoffice costs, each row against a floor measured in the same run: `python -m benchmarks [row]`."""
 
 import json
-import multiprocessing
 import os
 import platform
 import shutil
@@ -12,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 import requests
@@ -20,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import data, floors
-from benchmarks.measure import Cost, cost_of, median_of
+from benchmarks.measure import Cost, apart, cost_of, median_of
 from boxoffice.settings import ROOT
 
 PYTHON = sys.executable
@@ -64,7 +62,7 @@ class Bench:
     def sheets(self) -> Path:
         folder = self.folder / "sheets"
         if not folder.exists():
-            _apart(data.write_sheets, folder, int(2_000_000 * self.scale))
+            apart(data.write_sheets, folder, int(2_000_000 * self.scale))
         return folder
 
     def dbt(self, warehouse: Path, *arguments: str, memory_limit: str = "") -> Cost:
@@ -84,7 +82,7 @@ class Bench:
         (self.folder / "none").mkdir(exist_ok=True)
         empty = {"SHEETS_DIR": str(self.folder / "none"), "DATABASE_URL": f"duckdb:///{warehouse}"}
         self.cost([PYTHON, "-m", "ingest"], **empty)
-        _apart(data.write_attendees, warehouse, attendees)
+        apart(data.write_attendees, warehouse, attendees)
         return warehouse
 
 
@@ -129,7 +127,7 @@ def marts(bench: Bench) -> Row:
             bench.fresh("empty"), "--select", "resource_type:seed", "--indirect-selection", "empty"
         ),
     )
-    _apart(
+    apart(
         floors.assert_same_rows,
         bench.folder / "marts" / "boxoffice.duckdb",
         bench.folder / "marts_floor" / "boxoffice.duckdb",
@@ -143,15 +141,6 @@ def marts(bench: Bench) -> Row:
         f"of which dbt's start {start.wall:.1f} s; without it"
         f" {(cost.wall - start.wall) / least.wall:.2f}x wall",
     )
-
-
-def _apart(work: Callable[..., None], *arguments: Any) -> None:
-    """Do memory-hungry work in a process of its own: a command's peak begins at that of who starts it."""
-    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise RuntimeError(f"{work.__name__} ended with {process.exitcode}; the lines above say why.")
 
 
 def payloads(bench: Bench) -> Row:
@@ -174,13 +163,13 @@ def incremental(bench: Bench) -> Row:
     days = iter(range(10, 100))
 
     def ours() -> Cost:
-        _apart(data.add_attendees, warehouse, 1000, next(days))
+        apart(data.add_attendees, warehouse, 1000, next(days))
         return bench.dbt(warehouse)
 
     cost = median_of(bench.runs, ours)
     twin = Path(shutil.copy(warehouse, bench.fresh("incremental_twin")))
     bench.dbt(twin, "--full-refresh")
-    _apart(floors.assert_same_build, warehouse, twin)
+    apart(floors.assert_same_build, warehouse, twin)
     return Row(
         "build 1,000 new on 2,000,000 attendees",
         cost,
@@ -197,7 +186,7 @@ def growth(bench: Bench) -> list[Row]:
     for tickets in (20_000, 200_000, 2_000_000, 20_000_000):
         tickets = int(tickets * bench.scale)
         sheets = bench.fresh("growth").with_name("sheets")
-        _apart(data.write_sheets, sheets, tickets)
+        apart(data.write_sheets, sheets, tickets)
         warehouse = sheets.with_name("boxoffice.duckdb")
         limit = {"DATABASE_URL": f"duckdb:///{warehouse}", "SHEETS_DIR": str(sheets), "MEMORY_LIMIT": "4GB"}
         landed = bench.cost([PYTHON, "-m", "ingest"], **limit)

@@ -1,5 +1,6 @@
 """Cost of a command as a whole process, told by the operating system."""
 
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,18 @@ def median_of(runs: int, once: Callable[[], Cost]) -> Cost:
         statistics.median(cost.wall for cost in costs),
         statistics.median(cost.memory for cost in costs),
     )
+
+
+def apart(work: Callable[..., None], *arguments: Any) -> None:
+    """Do memory-hungry work in a process of its own: a command's peak begins at that of who starts it."""
+    process = multiprocessing.get_context("spawn").Process(target=_silent, args=(work, *arguments))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{work.__name__} ended with {process.exitcode}; the lines above say why.")
+
+
+def _silent(work: Callable[..., None], *arguments: Any) -> None:
+    # DuckDB takes a spawned process for a person's prompt, and draws its progress.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    work(*arguments)
