@@ -200,7 +200,8 @@ def _code(project_dir: Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     texts = [project_dir / "dbt_project.yml"]
     for folder in ("models", "macros", "seeds/reference"):
-        texts += (path for path in (project_dir / folder).rglob("*") if path.suffix in (".sql", ".yml", ".csv"))
+        found = (project_dir / folder).rglob("*")
+        texts += (path for path in found if path.suffix in (".sql", ".yml", ".csv"))
     for path in sorted(texts):
         digest.update(str(path.relative_to(project_dir)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -391,9 +391,7 @@ def opened(path: Path) -> Iterator[Ops]:
         ConfigurationError: it is damaged, or newer than this code.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        # It names failed calls and holds the salt: nobody else's business.
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    _make_private(path)
     with closing(sqlite3.connect(path, timeout=30)) as connection:
         try:
             connection.execute("pragma journal_mode = wal")
@@ -485,12 +483,19 @@ def notice_older_file(ops: Ops, warehouse: Path) -> None:
                     ops.connection.execute("update bindings set reconciled_at = null")
 
 
+def _make_private(path: Path) -> None:
+    # It names failed calls and what was sent of people, and holds the salt: nobody else's business.
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("pragma user_version").fetchone()[0]
     if version > len(MIGRATIONS):
         raise _newer(path, version)
     if 0 < version < len(MIGRATIONS):
-        with closing(sqlite3.connect(path.with_name(f"{path.name}.v{version}.bak"))) as copy:
+        backup = path.with_name(f"{path.name}.v{version}.bak")
+        _make_private(backup)
+        with closing(sqlite3.connect(backup)) as copy:
             connection.backup(copy)
     for number in range(version, len(MIGRATIONS)):
         salt = f"insert into salt values ('{secrets.token_hex(16)}');" if number == 0 else ""

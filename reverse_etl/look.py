@@ -112,7 +112,7 @@ class Look:
         self._heal(by_key, {}, overwrites=True)
 
     def nobodys(self, name: Any) -> list[Record]:
-        """Records without a key that have this name, however it is written."""
+        """Records without a key, and not ours, that have this name, however it is written."""
         if self._nobodys is None:
             self._all()
         assert self._nobodys is not None
@@ -134,8 +134,10 @@ class Look:
         self._nobodys = defaultdict(list)
         if self._bound.match:
             match = self._bound.columns[self._bound.match].id
+            # Whatever people made of its key, a record that we know is ours.
+            ours = set(self._journal.records(self._bound.table_id).values())
             for record in records.values():
-                if not record.key and folded(record.cells[match]):
+                if not record.key and record.id not in ours and folded(record.cells[match]):
                     self._nobodys[folded(record.cells[match])].append(record)
         return records.values()
 

@@ -38,7 +38,9 @@ def test_an_older_file_is_copied_then_migrated(tmp_path: Path, monkeypatch: pyte
     with ops.opened(path) as store:
         assert store.connection.execute("select count(*) from later").fetchone() == (0,)
         assert store.connection.execute("select count(*) from runs").fetchone() == (1,)
-    with sqlite3.connect(tmp_path / f"ops.sqlite.v{held}.bak") as copy:
+    backup = tmp_path / f"ops.sqlite.v{held}.bak"
+    assert [each.stat().st_mode & 0o777 for each in (path, backup)] == [0o600, 0o600]
+    with sqlite3.connect(backup) as copy:
         assert copy.execute("pragma user_version").fetchone() == (held,)
         assert copy.execute("select count(*) from runs").fetchone() == (1,)
 

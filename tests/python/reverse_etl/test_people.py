@@ -267,6 +267,15 @@ def test_a_row_whose_key_people_emptied_is_still_ours(loaded: World) -> None:
     assert set(loaded.rows("Events", "Event")) == {"e1", "e2", "e3"}
 
 
+def test_a_venue_of_ours_without_its_key_is_not_given_to_another(loaded: World) -> None:
+    record = record_of(loaded, "Venues", "v1")
+    loaded.by_hand("edit", "Venues", record=record, fields={"boxoffice key": None})
+    loaded.sql("insert into sync.sync_airtable__venues values ('v3', 'Marble House', 'Bergen', 9)")
+    assert count(loaded.sync()) == {"create": 1}
+    assert loaded.records("Venues")[record] == {"Venue": "Marble House", "City": "Oslo", "Capacity": 300}
+    assert len(set(loaded.ops("select record_id from airtable_keys"))) == 2 + 3 + 4 + 1
+
+
 # -- options
 
 
