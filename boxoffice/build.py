@@ -21,6 +21,20 @@ SYNC_NAME = re.compile(r"sync_([a-z0-9]+)__(\w+)")
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
+# Staging that is incremental, and the bronze rows it is made of.
+KEPT_WHILE = {
+    "stg_eventbrite__attendees": ("attendees", "held.ticket_id = objects.id"),
+    "stg_eventbrite__orders": ("orders", "held.order_id = objects.id"),
+    "stg_eventbrite__attendee_versions": (
+        "attendees_history",
+        "held.ticket_id = objects.id and held.payload_hash = objects.payload_hash",
+    ),
+    "stg_eventbrite__order_versions": (
+        "orders_history",
+        "held.order_id = objects.id and held.payload_hash = objects.payload_hash",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -241,21 +255,6 @@ def _is_outdated(warehouse: Path, manifest: Any, code: str) -> bool:
             for staging, (objects, on) in KEPT_WHILE.items()
             if f"silver.{staging}" in tables and f"bronze_eventbrite.{objects}" in tables
         )
-
-
-# Staging that is incremental, and the bronze rows it is made of.
-KEPT_WHILE = {
-    "stg_eventbrite__attendees": ("attendees", "held.ticket_id = objects.id"),
-    "stg_eventbrite__orders": ("orders", "held.order_id = objects.id"),
-    "stg_eventbrite__attendee_versions": (
-        "attendees_history",
-        "held.ticket_id = objects.id and held.payload_hash = objects.payload_hash",
-    ),
-    "stg_eventbrite__order_versions": (
-        "orders_history",
-        "held.order_id = objects.id and held.payload_hash = objects.payload_hash",
-    ),
-}
 
 
 def _build(
