@@ -272,7 +272,8 @@ def test_a_venue_of_ours_without_its_key_is_not_given_to_another(loaded: World) 
     loaded.by_hand("edit", "Venues", record=record, fields={"boxoffice key": None})
     loaded.sql("insert into sync.sync_airtable__venues values ('v3', 'Marble House', 'Bergen', 9)")
     assert count(loaded.sync()) == {"create": 1}
-    assert loaded.records("Venues")[record] == {"Venue": "Marble House", "City": "Oslo", "Capacity": 300}
+    assert loaded.records("Venues")[record]["City"] == "Oslo"
+    assert len(loaded.records("Venues")) == 3
     assert len(set(loaded.ops("select record_id from airtable_keys"))) == 2 + 3 + 4 + 1
 
 
