@@ -33,6 +33,7 @@ BATCH_SIZE = 10  # records in a write
 PER_SECOND = 4.5
 MOST_IN_A_SECOND = 5
 AFTER_TOO_MANY = 30.0  # seconds that Airtable asks for after a 429
+LANDING = 10.0  # seconds in which a write whose answer was lost may still be done
 ATTEMPTS = 6
 # A listing whose iterator is lost is read again from page 1.
 RESTARTS = 3
@@ -400,6 +401,8 @@ class Client:
         self.is_in_doubt = not request.is_read
         if request.is_safe:
             return _Again(reason, wait)
+        # Who looked at once could miss what is still under way.
+        self._sleep(LANDING)
         problem = f"Airtable did not say whether it changed {request.what}: {reason}."
         return self._described(Unanswered(problem, "Run again: it looks before it sends again."))
 

@@ -195,6 +195,21 @@ def test_keys_are_found_again_whatever_they_are_made_of(loaded: World) -> None:
     assert unsound == {"E1 ", "two\nlines"}
 
 
+def test_what_lands_after_its_answer_was_lost_is_not_made_twice(loaded: World) -> None:
+    landing = [{"boxoffice key": "e7"}]
+
+    def sleep(seconds: float) -> None:
+        if landing:
+            loaded.by_hand("create", "Events", fields=landing.pop())
+
+    loaded.client_of = lambda *words, **options: Client(*words, **{**options, "sleep": sleep})
+    loaded.sql("insert into sync.sync_airtable__events (event_key) values ('e7')")
+    loaded.fault("drop", method="POST", times=1)
+    loaded.sync()
+    assert loaded.calls("create") == 1
+    assert sorted(loaded.rows("Events", "Event")) == ["e1", "e2", "e3", "e7"]
+
+
 def test_a_change_taken_back_while_its_answer_was_lost(loaded: World) -> None:
     loaded.sql("update sync.sync_airtable__events set tickets_sold = 13 where event_key = 'e1'")
     loaded.client_of = killing(1, "after")
