@@ -217,7 +217,10 @@ class Writer:
             if edits and self._bound.policies.on_edit == "overwrite":
                 in_doubt[change.key] = list(edits)
         kept = [change.row for change in changes]
-        self._journal.answered(call_id, table_id, rows=kept, in_doubt=in_doubt, is_adopted=is_adoption)
+        gone = [change.replaces for change in changes if change.replaces]
+        self._journal.answered(
+            call_id, table_id, rows=kept, gone=gone, in_doubt=in_doubt, is_adopted=is_adoption
+        )
         self._did(changes)
 
     def _delete(self, keys: Sequence[str]) -> None:

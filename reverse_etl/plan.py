@@ -4,7 +4,7 @@ Exact as of what was read: `apply.py` does this and nothing else.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil
@@ -30,6 +30,7 @@ class Change:
     kind: create, adopt, update or archive. cells: to be sent, by field id. before: what they hold as far as
     we know. whole: every cell as it is wanted. links: by field id, the keys of
     the parents, whose records may yet have to be made. options: options that fields lack. theirs: see Row.
+    replaces: the key that the record has as yet.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Change:
     links: Mapping[str, list[str]] = field(default_factory=dict)
     options: list[str] = field(default_factory=list)
     theirs: Collection[str] = ()
+    replaces: str | None = None
 
     @property
     def row(self) -> Row:
@@ -100,6 +102,11 @@ class Plan:
         """Rows that will have a record."""
         return {change.key for change in (*self.creates, *self.adopts)}
 
+    @cached_property
+    def rekeyed(self) -> dict[str, str | None]:
+        """Rows that get a record which has another key as yet."""
+        return {change.key: change.record for change in self.updates if change.replaces}
+
 
 class Parents:
     """Which rows of the tables that links lead to have a record, or will have one."""
@@ -111,7 +118,8 @@ class Parents:
     def record(self, model: str, key: str) -> str | None:
         if model not in self._records:
             self._records[model] = self._journal.records(self._table_ids[model])
-        return self._records[model].get(key)
+        rekeyed = self._plans[model].rekeyed if model in self._plans else {}
+        return self._records[model].get(key) or rekeyed.get(key)
 
     def will_be(self, model: str, key: str) -> bool:
         return model in self._plans and key in self._plans[model].keys
@@ -141,9 +149,11 @@ class _Planner:
         changed = self._differ.changed(bound.model, bound.key_column, list(bound.columns), stamp, sent)
         for row in self._with_sound_keys(changed):
             self._add(row)
+        self._lacking = self._differ.gone(bound.model, bound.key_column, sent)
         if bound.match:
+            self._rekey({key for key, fingerprint in sent if fingerprint is None})
             self._adopt()
-        self._add_gone(sent)
+        self._add_gone()
         refused = {each.key for each in plan.rejections}
         waiting = {change.key for change in (*plan.creates, *plan.adopts, *plan.updates)}
         plan.resolved = sorted(rejected.keys() - refused - waiting)
@@ -259,10 +269,11 @@ class _Planner:
         whole: dict[str, Any],
         links: Mapping[str, list[str]],
         options: list[str],
+        replaces: str | None = None,
     ) -> None:
         """Sort a row of sound cells into what is to be done about it."""
         plan, policies = self._plan, self._bound.policies
-        record = self._records.get(key)
+        record = self._records.get(replaces or key)
         if record is None:
             if key in self._sent and policies.on_missing == "leave":
                 plan.left += 1
@@ -270,7 +281,7 @@ class _Planner:
             sending = {each: cell for each, cell in whole.items() if cell is not None or each in links}
             plan.creates.append(Change("create", key, None, sending, {}, whole, fingerprint, links, options))
             return
-        held = self._journal.row(self._bound.table_id, key)
+        held = self._journal.row(self._bound.table_id, replaces or key)
         # Where nothing was written before and nothing is to be, what stands in the field is people's.
         whole = {
             each: cell
@@ -293,6 +304,7 @@ class _Planner:
         known = {each: cell for each, cell in held.known.items() if each in sending}
         change = Change("update", key, record, sending, known, whole, fingerprint, links, options)
         change.theirs = [each for each in held.theirs if each not in sending]
+        change.replaces = replaces
         plan.updates.append(change)
 
     def _differs(
@@ -302,7 +314,47 @@ class _Planner:
             return True
         return not cells.same(self._bound.fields[each], cell, before.get(each))
 
-    # -- records that people made
+    # -- records that are there already
+
+    def _rekey(self, healed: set[str]) -> None:
+        """Rows to be made whose record has a key that is no more: where warehouse and ops file were lost,
+        keys are given anew. Such a record is told by its name, of several of a name by all that it holds.
+
+        Args:
+            healed: keys of the rows that were read, and not sent as far as we know.
+        """
+        assert self._bound.match
+        match, key_id = self._bound.columns[self._bound.match].id, self._bound.key.id
+        archive = self._bound.archive.id if self._bound.archive else None
+        ours = healed & self._records.keys() - self._journal.adopted(self._bound.table_id)
+        orphans: dict[str, dict[str, Row]] = {}
+        for key in (key for key in self._lacking if key in ours):
+            row = self._journal.row(self._bound.table_id, key)
+            if archive is None or row.cells.get(archive) is not True:
+                orphans.setdefault(folded(row.cells.get(match)), {})[key] = row
+        creates, self._plan.creates = self._plan.creates, []
+        names = Counter(folded(change.whole[match]) for change in creates)
+        for change in creates:
+            name = folded(change.whole[match])
+            found = orphans.get(name, {}) if name else {}
+            if len(found) > 1 or names[name] > 1:
+                found = {
+                    key: row
+                    for key, row in found.items()
+                    if not any(
+                        self._differs(each, cell, row.cells, change.links)
+                        for each, cell in change.whole.items()
+                        if each != key_id
+                    )
+                }
+            if len(found) == 1:
+                (key,) = found
+                del orphans[name][key]
+                self._compare(
+                    *(change.key, change.fingerprint or "", change.whole, change.links, change.options), key
+                )
+            else:
+                self._plan.creates.append(change)
 
     def _adopt(self) -> None:
         """Rows to be made that people have made already, told by their name."""
@@ -352,9 +404,10 @@ class _Planner:
 
     # -- rows that are gone
 
-    def _add_gone(self, sent: Sequence[tuple[str, str | None]]) -> None:
+    def _add_gone(self) -> None:
         bound, plan, policies = self._bound, self._plan, self._bound.policies
-        lacking = self._differ.gone(bound.model, bound.key_column, sent)
+        replaced = {change.replaces for change in plan.updates}
+        lacking = [key for key in self._lacking if key not in replaced]
         # What people had made is not ours to remove.
         theirs = self._journal.adopted(bound.table_id)
         gone = [key for key in lacking if key in self._records and key not in theirs]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from boxoffice.airtable_api import Client, Unanswered
+from boxoffice.airtable_api import Client, Unanswered, Unavailable
 from tests.python.reverse_etl.conftest import World, count, sale
 
 TABLES = ("Venues", "Events", "Sales")
@@ -167,6 +167,36 @@ def test_a_deleted_ops_file_and_a_lost_answer(
     # Nobody knows any more which cells of the adopted venue were people's.
     assert found["Venues"].pop("v2").keys() == wanted["Venues"].pop("v2").keys() | {"Venue"}
     assert found == wanted
+
+
+@pytest.mark.parametrize("fault", [None, "drop", "apply_then_drop"])
+def test_rows_whose_keys_are_given_anew_keep_their_records(loaded: World, fault: str | None) -> None:
+    """As where the warehouse was lost with the ops file, and one of the base's rows is a source by then."""
+    halls = [("h1", "The Arena", "Oslo", 5), ("h2", "The Arena", "Bergen", 5), ("h3", "Barn", None, None)]
+    for hall in halls:
+        loaded.sql("insert into sync.sync_airtable__venues values (?, ?, ?, ?)", hall)
+    loaded.sync()
+    before = set(loaded.records("Venues"))
+    loaded.ops_path.unlink()
+    loaded.sql("update sync.sync_airtable__venues set venue_key = 'new ' || venue_key")
+    loaded.sql("update sync.sync_airtable__events set venue_key = 'new ' || venue_key")
+    if fault:
+        loaded.fault(fault, method="PATCH", times=1)
+        loaded.client_of = lambda *words, **options: Client(*words, **{**options, "attempts": 1})
+        with pytest.raises(Unavailable):
+            loaded.sync()
+        loaded.client_of = Client
+    plan = loaded.plan()
+    assert [(len(each.creates), len(each.updates)) for each in plan.plans] == [(0, 5), (0, 0), (0, 0)]
+    loaded.policies = {"on_delete": "delete", "max_delete_share": "1"}
+    loaded.sync()
+    assert loaded.writes == 1
+    assert set(loaded.records("Venues")) == before
+    cities = {"new v1": "Oslo", "new v2": None, "new h1": "Oslo", "new h2": "Bergen", "new h3": None}
+    assert loaded.rows("Venues", "City") == cities
+    assert loaded.rows("Events", "Venue")["e1"] == ["new v1"]
+    loaded.sync()
+    assert loaded.calls() == 1
 
 
 def test_rows_that_were_made_without_an_answer_are_not_written_again(loaded: World) -> None:
