@@ -809,6 +809,22 @@ def test_an_answer_can_be_lost_before_and_after_the_work(
         assert sums[does] == {"calls": 1, "rows": int(is_applied)}
 
 
+@pytest.mark.parametrize(("do", "is_applied"), [("drop", False), ("apply_then_drop", True)])
+def test_an_upsert_whose_answer_was_lost_may_be_sent_again(
+    send: Send, stand_in: StandIn, tools: Table, do: str, is_applied: bool
+) -> None:
+    fault(stand_in, do, method="PATCH")
+    with pytest.raises(requests.RequestException):
+        upsert(send, {"Name": "rasp"}, {"Name": "saw", "Price": 3})
+    names = [record["fields"].get("Name") for record in tools.all()]
+    assert names.count("rasp") == int(is_applied)
+    assert outcome(upsert(send, {"Name": "rasp"}, {"Name": "saw", "Price": 3})) == (
+        1 + is_applied,
+        1 - is_applied,
+    )
+    assert [record["fields"].get("Name") for record in tools.all()].count("rasp") == 1
+
+
 def test_an_answer_can_come_late_and_attachments_can_fail(
     send: Send, kinds: Table, stand_in: StandIn
 ) -> None:
