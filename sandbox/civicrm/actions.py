@@ -619,14 +619,12 @@ class Actions:
         return Result([trxn])
 
     def payment_get(self, params: Json, who: Who) -> Result:
-        links = {
-            row["financial_trxn_id"]: row["entity_id"]
-            for row in self.rows.all("EntityFinancialTrxn")
-            if row["entity_table"] == "civicrm_contribution"
-        }
+        clauses = (clause for clause in params.get("where") or [] if clause[:2] == ["contribution_id", "="])
+        one = next(clauses, None)
         found = [
-            row | {"contribution_id": links.get(row["id"])}
-            for row in self.rows.all("FinancialTrxn")
+            row | {"contribution_id": number}
+            for number in ([int(one[2])] if one else self.rows.tables["Contribution"])
+            for row in self.query.payments(number)
             if row["is_payment"]
         ]
         return Result(filtered(found, params))

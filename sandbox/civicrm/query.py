@@ -24,6 +24,13 @@ class Query:
 
     def custom(self, entity: str) -> dict[str, tuple[Field, Json]]:
         """Fields that the site's people added, by `Group.field`."""
+        _ = self.rows.tables
+        if entity not in self.rows.views:
+            self.rows.views[entity] = self.read_custom(entity)
+        found: dict[str, tuple[Field, Json]] = self.rows.views[entity]
+        return found
+
+    def read_custom(self, entity: str) -> dict[str, tuple[Field, Json]]:
         kinds = (entity, *CONTACT_TYPES) if entity == "Contact" else (entity,)
         found = {}
         for group in self.rows.all("CustomGroup"):
@@ -178,8 +185,9 @@ class Query:
             if not isinstance(clause, list) or len(clause) < 3 or clause[1] not in ("=", "IN"):
                 continue
             words = clause[2] if isinstance(clause[2], list) else [clause[2]]
-            field = ENTITIES[entity].get(clause[0])
-            if field is None or (clause[0] != "id" and clause[0] not in INDEXED[entity]):
+            field = self.field(entity, clause[0]) if isinstance(clause[0], str) else None
+            is_plain = field is not None and clause[0] in ENTITIES[entity]
+            if field is None or field.is_list or (is_plain and clause[0] not in ("id", *INDEXED[entity])):
                 continue
             if any(word is None for word in words):
                 continue

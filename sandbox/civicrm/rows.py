@@ -59,7 +59,8 @@ class Rows:
         self.store, self.db, self.settings, self.clock = store, store.db, settings, clock
         self.db.executescript(SCHEMA)
         self._tables: dict[str, dict[int, Json]] | None = None
-        self._index: dict[tuple[str, str], dict[Any, set[int]]] = {}
+        self._index: dict[str, dict[str, dict[Any, set[int]]]] = {}
+        self.views: dict[str, Any] = {}  # what others have made of the rows that describe custom fields
         self._last: dict[str, int] = {}
         self._undo: list[tuple[str, int, Json | None]] | None = None
         self._version: tuple[int, int] | None = None
@@ -82,7 +83,7 @@ class Rows:
                 tables[entity][number] = orjson.loads(body)
             self._last = dict(self.db.execute("select entity, last from civicrm_ids").fetchall())
             self._tables = tables
-            self._index = {}
+            self._index, self.views = {}, {}
             if not tables["Domain"]:
                 self.begin()
         return self._tables
@@ -112,14 +113,14 @@ class Rows:
         return next(iter(self.find(entity, **values)), None)
 
     def index(self, entity: str, name: str) -> dict[Any, set[int]]:
-        """Ids by the value of an indexed field."""
-        tables = self.tables
-        if (entity, name) not in self._index:
+        """Ids by the value of a field that is no list."""
+        table, known = self.tables[entity], self._index.setdefault(entity, {})
+        if name not in known:
             found: dict[Any, set[int]] = {}
-            for number, row in tables[entity].items():
+            for number, row in table.items():
                 found.setdefault(key(row.get(name)), set()).add(number)
-            self._index[entity, name] = found
-        return self._index[entity, name]
+            known[name] = found
+        return known[name]
 
     def now(self) -> str:
         """The site's local time."""
@@ -135,7 +136,7 @@ class Rows:
         """Forget everything; a new site with what every site has."""
         self.db.executescript("begin; delete from civicrm_rows; delete from civicrm_ids; commit;")
         self._tables = {entity: {} for entity in ENTITIES}
-        self._index, self._last = {}, {}
+        self._index, self._last, self.views = {}, {}, {}
         with self.at_once():
             for entity, rows in stock(self.settings.currency).items():
                 for row in rows:
@@ -230,13 +231,13 @@ class Rows:
     def _hold(self, entity: str, number: int, row: Json | None) -> None:
         table = self.tables[entity]
         old = table.get(number)
-        for name in INDEXED[entity]:
-            found = self._index.get((entity, name))
-            if found is not None:
-                if old is not None:
-                    found.get(key(old.get(name)), set()).discard(number)
-                if row is not None:
-                    found.setdefault(key(row.get(name)), set()).add(number)
+        for name, found in self._index.get(entity, {}).items():
+            if old is not None:
+                found.get(key(old.get(name)), set()).discard(number)
+            if row is not None:
+                found.setdefault(key(row.get(name)), set()).add(number)
+        if entity in ("CustomGroup", "CustomField"):
+            self.views.clear()
         if row is None:
             table.pop(number, None)
         else:

@@ -1,5 +1,6 @@
 """API v3, as far as v4 does not replace it: flat parameters, text for values, HTTP 200 for errors."""
 
+import contextlib
 from typing import Any
 
 from sandbox.civicrm.actions import ADMIN, PERMISSIONS, Actions, Who
@@ -49,7 +50,8 @@ class Version3:
             self.check_permission(entity, action, who)
             if params.get("sequential") in ("0", 0):
                 params = {name: value for name, value in params.items() if name != "sequential"}
-            with self.rows.at_once():
+            is_reading = action.startswith("get") or action == "duplicatecheck"
+            with contextlib.nullcontext() if is_reading else self.rows.at_once():
                 found = work(params) if work else getattr(self, f"do_{action}")(entity, params)
         except Trouble as trouble:
             told = {"is_error": 1, "error_code": trouble.code, "error_message": trouble.message}
