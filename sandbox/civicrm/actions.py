@@ -39,6 +39,8 @@ SPECIAL: dict[tuple[str, str], set[str]] = {
     ("Order", "create"): {"contributionValues", "lineItems"},
     ("Entity", "get"): {"select", "where", "limit", "offset", "orderBy"},
 }
+# What comes of parameters of a wrong shape; a client sees it as an error like any other.
+SENSELESS = (TypeError, ValueError, KeyError, AttributeError, IndexError)
 CONTACTS = ("access CiviCRM", "view all contacts")
 EVENTS = ("access CiviCRM", "access CiviEvent")
 MONEY = ("access CiviCRM", "access CiviContribute")
@@ -139,7 +141,7 @@ class Actions:
         for name in ("join", "having", "groupBy"):
             if params.get(name):
                 raise Trouble(f"The sandbox's CiviCRM does not offer {name}.")
-        if forced:
+        if forced and action in PARAMETERS and action not in ("getFields", "getActions"):
             params = self.narrowed(params, forced)
         special = getattr(self, f"{entity}_{action}".lower(), None)
         work: Callable[..., Result] = special or getattr(self, f"do_{action.lower()}")

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from sandbox.civicrm.actions import Actions, OutOfTime, Result, Who, indexed
+from sandbox.civicrm.actions import SENSELESS, Actions, OutOfTime, Result, Who, indexed
 from sandbox.civicrm.rows import Rows, Trouble
 from sandbox.civicrm.schema import ENTITIES
 from sandbox.civicrm.switches import Settings
@@ -237,7 +237,10 @@ class CiviCRM:
     def one(self, entity: str, action: str, params: Json, index: Any, who: Who) -> Json:
         if not isinstance(params, dict):
             raise Trouble("Invalid params")
-        result: Result = self.actions.call(entity, action, params, who)
+        try:
+            result: Result = self.actions.call(entity, action, params, who)
+        except SENSELESS as error:
+            raise Trouble(f"This makes no sense to the sandbox: {error!r}") from error
         rows = result.values
         found: Json = {"values": indexed(rows, index), "entity": entity, "action": action}
         found |= {"debug": None, "version": 4}

@@ -3,7 +3,7 @@
 import contextlib
 from typing import Any
 
-from sandbox.civicrm.actions import ADMIN, PERMISSIONS, Actions, Who
+from sandbox.civicrm.actions import ADMIN, PERMISSIONS, SENSELESS, Actions, Who
 from sandbox.civicrm.ledger import violation_of
 from sandbox.civicrm.query import LOCATIONS
 from sandbox.civicrm.rows import Trouble, money
@@ -53,6 +53,9 @@ class Version3:
             is_reading = action.startswith("get") or action == "duplicatecheck"
             with contextlib.nullcontext() if is_reading else self.rows.at_once():
                 found = work(params) if work else getattr(self, f"do_{action}")(entity, params)
+        except SENSELESS as error:
+            text = f"This makes no sense to the sandbox: {error!r}"
+            return {"is_error": 1, "error_message": text, "entity": entity, "action": action}
         except Trouble as trouble:
             told = {"is_error": 1, "error_code": trouble.code, "error_message": trouble.message}
             return told | trouble.more | {"entity": entity, "action": action}

@@ -215,6 +215,38 @@ def test_each_call_of_many_stands_by_itself(site: StandIn) -> None:
     assert post(site, "api4", {"calls": json.dumps([calls["b"]])}).status_code == 500
 
 
+def test_senseless_parameters_are_refused_not_fatal(site: StandIn, api: Api) -> None:
+    for params in (
+        {"where": "x"},
+        {"limit": "many"},
+        {"where": [[1, 2]]},
+        {"orderBy": {"id": None}, "select": 5},
+    ):
+        assert "error_code" in api("Contact", "get", **params)
+    assert "error_code" in api("Contact", "save", records=5)
+    assert "error_code" in api("Contact", "create", values={"first_name": "x"}, chain={"a": []})
+    assert post(site, "rest", {"entity": "Email", "action": "delete", "json": '{"id":"x"}'}).json()[
+        "is_error"
+    ]
+    assert post(site, "api4/Contact/get", {"params": "{"}).json()["count"] == 3  # no JSON: no parameters
+    assert post(site, "nowhere").status_code == 404
+
+
+def test_forms_of_address_of_other_sites(site: StandIn) -> None:
+    headers = {"X-Civi-Auth": f"Bearer {KEY}"}
+    for query in (
+        "?page=CiviCRM&q=civicrm/ajax/api4/LocationType/get",
+        "index.php?option=com_civicrm&task=civicrm/ajax/api4/LocationType/get",
+    ):
+        answer = requests.post(f"{site.civicrm}/{query}", headers=headers, timeout=10)
+        assert answer.json()["count"] == 5
+    old = {"entity": "Contact", "action": "get", "api_key": KEY, "key": "site-key", "json": "{}"}
+    assert requests.post(f"{site.civicrm}/extern/rest.php", data=old, timeout=10).json()["count"] == 2
+    by_variable = {"_authx": f"Bearer {KEY}", "params": "{}"}
+    address = f"{site.civicrm}/civicrm/ajax/api4/Individual/get"
+    assert requests.post(address, data=by_variable, timeout=10).json()["count"] == 1
+
+
 # -- writing and reading
 
 
