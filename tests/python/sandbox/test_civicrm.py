@@ -372,6 +372,27 @@ def test_custom_fields_are_kept_by_group_and_name(site: StandIn, api: Api) -> No
     assert "Eventbrite.attendee_id" not in api("Participant", "get")["values"][0]
 
 
+def test_a_sandbox_begins_with_events_and_people_of_its_account(tmp_path: Path) -> None:
+    from sandbox.civicrm.rows import Rows
+    from sandbox.civicrm.switches import Settings
+    from sandbox.server import fill_missing_site
+    from sandbox.store import Store
+
+    store = Store(tmp_path, lambda: 0)
+    store.remember("seed", 2026)
+    store.remember("attendees", 40)
+    fill_missing_site(store)
+    site = Rows(store, Settings(), store.clock)
+    titles = {row["title"]: row["start_date"] for row in site.all("Event")}
+    assert titles["Open Sessions"] == "2026-01-20 21:00:00"
+    assert site.first("Email", contact_id=3)
+    people = len(site.all("Contact"))
+    site.remove("Contact", 3)
+    fill_missing_site(store)  # there is one by now
+    assert len(Rows(store, Settings(), store.clock).all("Contact")) == people - 1
+    store.close()
+
+
 def test_what_stands_there_is_kept_on_disk_and_shown(tmp_path: Path) -> None:
     from click.testing import CliRunner
 

@@ -373,6 +373,23 @@ def test_an_order_makes_all_of_it_pending(site: StandIn, api: Api, v3: Api) -> N
     assert (right["is_error"], right["values"]["2"]["total_amount"]) == (0, "45.00")
 
 
+def test_version_3_and_orders_are_kept_whole_or_not_at_all(site: StandIn, api: Api, v3: Api) -> None:
+    event = gala(site)
+    line = {"entity_table": "civicrm_participant", "qty": 1, "unit_price": 5, "line_total": 5}
+    items = [
+        {"line_item": [line], "params": {"contact_id": 2, "event_id": event}},
+        {"line_item": [line | {"price_field_id": 999}], "params": {"contact_id": 2, "event_id": event}},
+    ]
+    told = v3("Order", "create", contact_id=2, financial_type_id=4, line_items=items)
+    assert told["error_message"] == "DB Error: constraint violation"
+    lines = [line | {"entity_id.contact_id": 2, "entity_id.event_id": 999}]
+    values = {"contact_id": 2, **FEE}
+    assert "DB Error" in api("Order", "create", contributionValues=values, lineItems=lines)["error_message"]
+    for entity in ("Contribution", "Participant", "LineItem", "FinancialItem", "Activity"):
+        assert rows(site, entity) == []
+    assert contribution(api, invoice_id="free")  # nothing of it is left in the way
+
+
 # -- what goes wrong on the way
 
 
