@@ -132,11 +132,7 @@ class Query:
             return row.get(field.name)
         if entity == "Contact":
             kind, _, which = field.name.partition("_")
-            found = self.rows.first(
-                LOCATIONS[kind],
-                contact_id=row["id"],
-                **{f"is_{'billing' if which == 'billing' else which}": True},
-            )
+            found = self.rows.first(LOCATIONS[kind], contact_id=row["id"], **{f"is_{which}": True})
             return found["id"] if found else None
         paid = self.paid(row["id"])
         if field.name == "paid_amount":
@@ -185,6 +181,10 @@ class Query:
             if not isinstance(clause, list) or len(clause) < 3 or clause[1] not in ("=", "IN"):
                 continue
             words = clause[2] if isinstance(clause[2], list) else [clause[2]]
+            if entity == "Contact" and clause[0] == "email_primary.email":
+                owners = {row["contact_id"] for word in words for row in self.rows.find("Email", email=word)}
+                best = owners - {None} if best is None else best & owners
+                continue
             field = self.field(entity, clause[0]) if isinstance(clause[0], str) else None
             is_plain = field is not None and clause[0] in ENTITIES[entity]
             if field is None or field.is_list or (is_plain and clause[0] not in ("id", *INDEXED[entity])):
