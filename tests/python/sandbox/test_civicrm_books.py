@@ -142,6 +142,56 @@ def test_an_update_of_nothing_is_counted_as_nothing(site: StandIn, api: Api) -> 
     assert update(api, 999, "Contact", first_name="x")["values"] == [{"id": 999, "first_name": "x"}]
 
 
+def test_the_examples_of_the_page(site: StandIn, api: Api) -> None:
+    roles = api(
+        "OptionValue",
+        "get",
+        select=["value", "name", "is_active"],
+        where=[["option_group_id:name", "=", "participant_role"]],
+    )["values"]
+    assert {(row["value"], row["name"]) for row in roles} >= {("1", "Attendee"), ("4", "Speaker")}
+    removed = {
+        "name": "Removed_in_EventBrite",
+        "label": "Removed in EventBrite",
+        "class": "Negative",
+        "is_active": True,
+        "is_counted": False,
+        "visibility_id": 2,
+        "weight": 1000,
+    }
+    for updates in (0, 1):
+        found = api("ParticipantStatusType", "save", records=[removed], match=["name"])
+        assert found["countMatched"] == updates
+    number = person(site)
+    home = {"street_address": "1 Home St", "location_type_id:name": "Home"}
+    api("Address", "create", values={"contact_id": number, **home}, skipGeocode=True)
+    billing = {
+        "street_address": "9 Pier Rd",
+        "city": "Boston",
+        "state_province_id:abbr": "MA",
+        "postal_code": "02110-1234",
+        "country_id:abbr": "US",
+    }
+    where = [["contact_id", "=", number], ["location_type_id:name", "=", "Billing"]]
+    for _ in range(2):
+        found = api("Address", "replace", where=where, records=[billing], match=["location_type_id"])
+        assert found["values"][0]["id"] == 2  # in place
+    select = ["street_address", "postal_code", "postal_code_suffix", "state_province_id:name", "is_primary"]
+    assert api("Address", "get", select=select, where=where)["values"] == [
+        {
+            "id": 2,
+            "street_address": "9 Pier Rd",
+            "postal_code": "02110",
+            "postal_code_suffix": "1234",
+            "state_province_id:name": "Massachusetts",
+            "is_primary": False,
+        }
+    ]
+    chain = {"addr": ["Address", "create", {"values": {"contact_id": "$id", "city": "Lyon"}}, 0]}
+    [made] = api("Contact", "create", values={"first_name": "Z"}, chain=chain)["values"]
+    assert (made["addr"]["contact_id"], made["addr"]["city"]) == (made["id"], "Lyon")
+
+
 # -- participants
 
 
