@@ -66,11 +66,13 @@ class Group(click.Group):
 @seed_option
 @click.pass_context
 def main(context: click.Context, port: int, state: Path, attendees: int, seed: int) -> None:
-    """Run a local Eventbrite, Airtable and Google Sheets that need no account and no network.
+    """Run a local Eventbrite, Airtable, CiviCRM and Google Sheets that need no account and no network.
 
     Without a command it runs in the foreground until Ctrl-C, on invented data that is the same every time and
     kept between runs. Point boxoffice at it with EVENTBRITE_API_URL and EVENTBRITE_TOKEN=sandbox; at Airtable
-    with AIRTABLE_API_URL, AIRTABLE_TOKEN=sandbox and AIRTABLE_BASE_ID=appLanternHall001.
+    with AIRTABLE_API_URL, AIRTABLE_TOKEN=sandbox and AIRTABLE_BASE_ID=appLanternHall001. The CiviCRM
+    site takes the API key `sandbox`, which may not delete, and `sandbox-admin`, which may; its times are
+    New York's.
 
     \b
     Examples:
@@ -78,6 +80,7 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
       python -m sandbox serve --port 0       for programs: one JSON line, then quiet
       python -m sandbox truth                what the marts must show
       python -m sandbox show airtable        the base as tables
+      python -m sandbox show civicrm         contacts, participants and contributions as tables
       python -m sandbox reset                forget everything and begin anew
 
     \b
@@ -93,6 +96,7 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
       GET    /control/truth       what the marts must show
       PUT    /control/snapshots/NAME         keep everything as it is; POST puts it back
       GET    /control/airtable/   its settings and faults: POST to settings, faults, changes; GET requests
+      GET    /control/civicrm/    likewise, and GET rows/Contact: every row, those in the trash too
       GET    /control/google/     its address, tabs and faults: POST to workbook, settings, faults
       GET    /control/google/credentials     the service account's key, for GOOGLE_APPLICATION_CREDENTIALS
     """
@@ -197,13 +201,13 @@ def truth(
 
 
 @main.command()
-@click.argument("what", type=click.Choice(["airtable"]))
+@click.argument("what", type=click.Choice(["airtable", "civicrm"]))
 @state_option
 @click.option("--rows", type=click.IntRange(0), default=10, show_default=True, help="Records of each table.")
 @click.option("--table", help="Only this one, by name or id.")
 @click.option("--json", "as_json", is_flag=True, help="Every record and field as JSON.")
 def show(what: str, state: Path, rows: int, table: str | None, as_json: bool) -> None:
-    """Print what stands in the Airtable base now, whether or not the sandbox runs."""
+    """Print what stands in the Airtable base or the CiviCRM site now, whether or not the sandbox runs."""
     from sandbox import show as showing
     from sandbox.bases import Bases
     from sandbox.store import FILE, Store
@@ -214,6 +218,15 @@ def show(what: str, state: Path, rows: int, table: str | None, as_json: bool) ->
             "`make run` without any setting begins it.",
         )
     store = Store(state, time.time)
+    if what == "civicrm":
+        from sandbox.civicrm import show as of_site
+
+        site = of_site.tables_of(store)
+        store.close()
+        if table and table not in site:
+            raise BoxofficeError(f"There is no table {table}.", f"There are {', '.join(site)}.")
+        click.echo(of_site.as_json(site)) if as_json else of_site.show(site, rows, table)
+        return
     bases = list(Bases(store).all().values())
     store.close()
     if table and not any(base.table(table) for base in bases):
@@ -261,7 +274,7 @@ def _run(
 ) -> None:
     """Serve until told to stop. Raises BoxofficeError when the port is taken or the memory unreadable."""
     from sandbox.bases import Bases
-    from sandbox.server import Clock, Server, addresses, fill, fill_bases, listening_on
+    from sandbox.server import Clock, Server, addresses, fill, fill_bases, fill_missing_site, listening_on
     from sandbox.store import Store
 
     try:
@@ -274,8 +287,10 @@ def _run(
     store = Store(state, clock)
     if store.recall("seed") is None:
         fill(store, seed=seed, attendees=attendees)
-    elif not Bases(store).all():  # a memory from before there was an Airtable
-        fill_bases(store, seed=store.recall("seed"), attendees=store.recall("attendees"))
+    else:  # a memory may be from before there was an Airtable, or a CiviCRM
+        if not Bases(store).all():
+            fill_bases(store, seed=store.recall("seed"), attendees=store.recall("attendees"))
+        fill_missing_site(store)
     server = Server(store, clock, lambda: ready(addresses(listener.getsockname()[1])))
     if rate_limit is not None:
         server.gate.limit = rate_limit
@@ -328,12 +343,14 @@ def _foreground(state: Path, port: int, attendees: int, seed: int) -> None:
     def banner(found: dict[str, str]) -> None:
         console.print(
             Panel(
-                "A local Eventbrite, Airtable and Google Sheets with invented data are running.", expand=False
+                "A local Eventbrite, Airtable, CiviCRM and Google Sheets with invented data are running.",
+                expand=False,
             )
         )
         lines = [
             f"API       {found['eventbrite']}/",
             f"Airtable  {found['airtable']}/v0/",
+            f"CiviCRM   {found['civicrm']}/civicrm/ajax/api4/",
             "Token     sandbox",
             f"Google    {found['google']}",
             f"Control   {found['control']}/",

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.airtable import Airtable
 from sandbox.bases import Base, Bases
+from sandbox.civicrm.app import CiviCRM
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
 from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.google import Google
@@ -275,6 +276,7 @@ def as_wire(objects: dict[str, list[Json]], owners: dict[str, dict[str, str]]) -
 
 def fill(store: Store, *, seed: int, attendees: int) -> None:
     """Begin anew with a generated account."""
+    from sandbox.civicrm.begin import fill_site
     from sandbox.generator import generate
 
     world = generate(seed, attendees=attendees)
@@ -284,6 +286,7 @@ def fill(store: Store, *, seed: int, attendees: int) -> None:
     store.remember("attendees", attendees)
     store.remember("days", [])
     fill_bases(store, seed=seed, attendees=attendees)
+    fill_site(store, world)
     store.remember("seed", seed)  # last: without it the next start fills again
 
 
@@ -298,6 +301,17 @@ def staff_of(*, seed: int, attendees: int) -> "StaffBase":
 def fill_bases(store: Store, *, seed: int, attendees: int) -> None:
     Bases(store).fill([staff_of(seed=seed, attendees=attendees).base])
     store.remember("airtable_era", int(store.clock()))
+
+
+def fill_missing_site(store: Store) -> None:
+    """A CiviCRM for a memory that began without one."""
+    from sandbox.civicrm.begin import fill_site
+    from sandbox.civicrm.rows import Rows
+    from sandbox.civicrm.switches import Settings
+    from sandbox.generator import generate
+
+    if not Rows(store, Settings(), store.clock).has_begun:
+        fill_site(store, generate(store.recall("seed"), attendees=store.recall("attendees")))
 
 
 def world_of(store: Store) -> "World":
@@ -473,10 +487,12 @@ def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate, Airtable]:
     api = Eventbrite(store, clock.now)
     gate = Gate(api.app, store, clock)
     airtable = Airtable(store, clock)
+    civicrm = CiviCRM(store, clock)
     google = Google(store, clock)
     control = Starlette(
         routes=[
             Mount("/control/airtable", airtable.control),
+            Mount("/control/civicrm", civicrm.control),
             Mount("/control/google", google.control),
             Mount("/control", Control(store, clock, api, gate).app),
         ]
@@ -485,6 +501,7 @@ def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate, Airtable]:
     rooms: dict[str, ASGIApp] = {
         "/control": control,
         "/airtable": airtable,
+        "/civicrm": civicrm,
         "/google": google.app,
         "": gate,
     }
@@ -541,6 +558,7 @@ def addresses(port: int) -> dict[str, str]:
     return {
         "eventbrite": f"{base}/v3",
         "airtable": f"{base}/airtable",
+        "civicrm": f"{base}/civicrm",
         "google": f"{base}/google",
         "control": f"{base}/control",
     }
@@ -554,7 +572,7 @@ class StandIn:
 
         found = addresses(port)
         self.eventbrite, self.airtable = found["eventbrite"], found["airtable"]
-        self.google, self.control = found["google"], found["control"]
+        self.civicrm, self.google, self.control = found["civicrm"], found["google"], found["control"]
         self.token = TOKEN
         self._session = requests.Session()
 

@@ -304,7 +304,7 @@ def test_serve_prints_one_line_and_ends_with_its_parent(tmp_path: Path) -> None:
     store.close()
     process = serve(tmp_path)
     found = address(process)
-    assert {"control", "eventbrite", "airtable", "google"} <= set(found)
+    assert {"control", "eventbrite", "airtable", "civicrm", "google"} <= set(found)
     stand_in = StandIn(int(found["control"].split(":")[2].split("/")[0]))
     assert stand_in.call("GET", "/")["objects"]["attendees"]
     assert BASE_ID in stand_in.call("GET", "/airtable/")["bases"]
