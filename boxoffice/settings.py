@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import overload
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
@@ -21,6 +21,19 @@ ROOT = Path(__file__).resolve().parents[1]
 # Any of these says that somebody has set boxoffice up, so the sandbox must stay away.
 CREDENTIALS = ("EVENTBRITE_TOKEN", "AIRTABLE_TOKEN", "CIVICRM_API_KEY")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True)
+class CiviCRM:
+    """A CiviCRM site: its address in the form its CMS has it, a user's API key, the zone its API speaks in.
+
+    base_id: what the site is known by in the ops file.
+    """
+
+    url: str
+    key: str = field(repr=False)
+    zone: ZoneInfo
+    base_id: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,9 @@ class Settings:
     airtable_api_url: str = "https://api.airtable.com"
     airtable_call_budget: int | None = None  # calls in one run; None: no limit
     airtable_per_second: float | None = 4.5  # calls to a base, which takes 5; None: as fast as it answers
+    civicrm_url: str | None = None
+    civicrm_api_key: str | None = field(default=None, repr=False)
+    civicrm_timezone: str | None = None
     sheets_url: str | None = field(default=None, repr=False)  # ends in the workbook's key
     google_credentials: Path | None = None
     google_api_url: str = "https://sheets.googleapis.com"
@@ -51,6 +67,36 @@ class Settings:
     lock_wait_seconds: int = 120
     memory_limit: str | None = None  # as DuckDB writes it; None: its own, 80 % of the machine
     is_sandbox: bool = False
+
+    @property
+    def civicrm(self) -> CiviCRM | None:
+        """The CiviCRM site to write to; None when nothing of it is set.
+
+        Raises:
+            ConfigurationError: a part of it is missing.
+        """
+        if self.civicrm_url is None and self.civicrm_api_key is None:
+            return None
+        parts = {
+            "CIVICRM_URL": (
+                self.civicrm_url,
+                "Set it to the site's address: docs/civicrm.md shows its forms.",
+            ),
+            "CIVICRM_API_KEY": (self.civicrm_api_key, "docs/civicrm.md tells how to make one."),
+            "CIVICRM_TIMEZONE": (
+                self.civicrm_timezone,
+                "Set it to the site's time zone, like America/New_York: CiviCRM's times do not say theirs.",
+            ),
+        }
+        for name, (value, remedy) in parts.items():
+            if value is None:
+                there = next(other for other, (found, _) in parts.items() if found is not None)
+                raise ConfigurationError(f"{there} is set, and {name} is not.", remedy)
+        url, key, zone = (str(value) for value, _ in parts.values())
+        address = urlsplit(url)
+        # The stand-in has another port every time.
+        base_id = "sandbox" if self.is_sandbox else f"{address.netloc.lower()}{address.path.rstrip('/')}"
+        return CiviCRM(url, key, ZoneInfo(zone), base_id)
 
     @property
     def dlt_dir(self) -> Path:
@@ -118,6 +164,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         airtable_base_id=values.get("AIRTABLE_BASE_ID"),
         airtable_api_url=_url(values, "AIRTABLE_API_URL", Settings.airtable_api_url),
         airtable_call_budget=_whole_number(values, "AIRTABLE_CALL_BUDGET", None, least=1),
+        civicrm_url=_civicrm_url(values),
+        civicrm_api_key=values.get("CIVICRM_API_KEY"),
+        civicrm_timezone=_timezone(values, "CIVICRM_TIMEZONE"),
         sheets_url=_workbook_url(values.get("SHEETS_URL")),
         google_credentials=_path(values, "GOOGLE_APPLICATION_CREDENTIALS", None),
         google_api_url=_url(values, "GOOGLE_API_URL", Settings.google_api_url),
@@ -234,6 +283,22 @@ def _url(values: Mapping[str, str], name: str, default: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{name} is not an http(s) address.", f"Write it like {default}.")
     return url
+
+
+def _civicrm_url(values: Mapping[str, str]) -> str | None:
+    """The address without what a page of the site adds to it: `https://example.org`, or with `?page=CiviCRM`
+    (WordPress) or `?option=com_civicrm` (Joomla)."""
+    if "CIVICRM_URL" not in values:
+        return None
+    parts = urlsplit(_url(values, "CIVICRM_URL", "https://example.org"))
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            "CIVICRM_URL holds a user or a password.", "Leave it out: the key goes into CIVICRM_API_KEY."
+        )
+    query = dict(parse_qsl(parts.query))
+    kept = {name: query[name] for name in ("page", "option") if name in query}
+    path = re.sub(r"/civicrm/(ajax|dashboard|admin|contact|event)\b.*", "", parts.path)
+    return urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), urlencode(kept), ""))
 
 
 def _workbook_url(text: str | None) -> str | None:

@@ -15,6 +15,7 @@ from boxoffice.settings import ROOT, Settings
 
 READY_WITHIN = 60  # seconds
 TOKEN = "sandbox"  # noqa: S105
+CIVICRM_TIMEZONE = "America/New_York"
 AIRTABLE_BASE = "appLanternHall001"
 
 
@@ -66,6 +67,9 @@ def _ready(process: "subprocess.Popen[str]", settings: Settings) -> Settings:
             airtable_api_url=addresses["airtable"],
             airtable_base_id=AIRTABLE_BASE,
             airtable_per_second=None,
+            civicrm_url=addresses["civicrm"],
+            civicrm_api_key=TOKEN,
+            civicrm_timezone=CIVICRM_TIMEZONE,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BoxofficeError("The stand-ins did not start.", "`python -m sandbox` shows why.") from error
