@@ -3,11 +3,14 @@
 runs: one row per command. steps: one per step of a run. api_errors: one per failed call, kept RETENTION_DAYS.
 forgotten: one salted hash per person who asked to be left out. airtable_keys: one per Airtable record that
 boxoffice keeps; is_adopted where people had made it. journal: one per write to a destination, with what it is
-about until it is answered. sent_rows: one per row that a destination holds as far as we know, with the cells
-that were sent; in the fields of `theirs` stands what people had written before the row was ours.
-bindings: one per model, and per column, with what it was last bound to. rejected_rows: one per row that was
-refused. identities: one per record of a source that is a venue or tells of a person, see identities.py.
-tests: one per test of the last TESTED_RUNS builds that ran it.
+about until it is answered; of one to CiviCRM the decision's rule, the record, and what changed stay for
+RETENTION_DAYS. civicrm_links: one per attendee and participant, order and contribution, or attendee and the
+contact made for one whose participant is to come; those of before have unlinked_at. civicrm_orders: one per
+order, with the document that the site last came to be as. sent_rows: one per row that a destination holds as
+far as we know, with the cells that were sent; in the fields of `theirs` stands what people had written before
+the row was ours. bindings: one per model, and per column, with what it was last bound to. rejected_rows: one
+per row that was refused. identities: one per record of a source that is a venue or tells of a person, see
+identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
 """
 
 import glob
@@ -157,6 +160,35 @@ MIGRATIONS = (
         primary key (destination, base_id, table_id, key)
     );
     """,
+    """
+    alter table journal add column rule_id text;
+    alter table journal add column record_id text;
+    alter table journal add column changes text;
+    create table civicrm_links (
+        link_id integer primary key autoincrement,
+        base_id text not null,
+        kind text not null,
+        source_id text not null,
+        order_id text not null,
+        contact_id integer,
+        record_id integer not null,
+        linked_at text not null,
+        unlinked_at text,
+        why text
+    );
+    create unique index civicrm_links_live on civicrm_links (base_id, kind, source_id)
+    where unlinked_at is null;
+    create index civicrm_links_of_order on civicrm_links (base_id, order_id);
+    create table civicrm_orders (
+        base_id text not null,
+        order_id text not null,
+        fingerprint text,
+        changed_at text,
+        primary_attendee text,
+        settled_at text,
+        primary key (base_id, order_id)
+    );
+    """,
 )
 TESTED_RUNS = 100
 
@@ -180,7 +212,8 @@ REPORTED = {
     ),
     "journal": (
         "call_id bigint, run_id bigint, destination varchar, base_id varchar, table_name varchar,"
-        " operation varchar, row_count bigint, state varchar, sent_at timestamp, answered_at timestamp"
+        " operation varchar, row_count bigint, state varchar, sent_at timestamp, answered_at timestamp,"
+        " rule_id varchar"
     ),
     "rejected_rows": (
         "destination varchar, base_id varchar, table_name varchar, key varchar, field varchar,"
@@ -335,6 +368,7 @@ class Ops:
     def forget(self, emails: Sequence[str]) -> int:
         """Add people to forget. Failed calls and rejected rows that name one of them lose their texts. Of
         rows that destinations hold all cells are in doubt then: the next sync sends what is left of them.
+        What the journal tells of changes goes whole: a name or a street need not stand beside its e-mail.
         Returns how many people were new."""
         salt = self._salt()
         # What is overwritten here is gone from the file's bytes too.
@@ -361,6 +395,7 @@ class Ops:
             self.connection.executemany(
                 "update sent_rows set fields = ?, fingerprint = null where rowid = ?", doubts
             )
+            self.connection.execute("update journal set changes = null where changes is not null")
             values = self.connection.execute("select rowid, value from rejected_rows").fetchall()
             naming = [(key,) for key, value in values if forgotten.mentioned_in(value)]
             self.connection.executemany("update rejected_rows set value = null where rowid = ?", naming)

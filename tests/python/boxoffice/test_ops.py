@@ -45,6 +45,24 @@ def test_an_older_file_is_copied_then_migrated(tmp_path: Path, monkeypatch: pyte
         assert copy.execute("select count(*) from runs").fetchone() == (1,)
 
 
+def test_writes_of_before_links_to_civicrm_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ops.sqlite"
+    released = ops.MIGRATIONS
+    before = next(place for place, each in enumerate(released) if "civicrm_links" in each)
+    monkeypatch.setattr(ops, "MIGRATIONS", released[:before])
+    with ops.opened(path) as store, store.connection as connection:
+        connection.execute(
+            "insert into journal (run_id, destination, base_id, table_id, table_name, operation, row_count,"
+            " sent_at) values (1, 'airtable', 'app1', 'tbl1', 'Events', 'create', 2, '2026-03-01 12:00:00')"
+        )
+    monkeypatch.setattr(ops, "MIGRATIONS", released)
+    with ops.opened(path) as store:
+        kept = "select table_name, row_count, rule_id, changes from journal"
+        assert store.connection.execute(kept).fetchall() == [("Events", 2, None, None)]
+        assert store.connection.execute("select count(*) from civicrm_links").fetchone() == (0,)
+    assert (tmp_path / f"ops.sqlite.v{before}.bak").exists()
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ops.sqlite"
     with ops.opened(path):
