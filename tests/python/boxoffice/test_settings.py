@@ -63,3 +63,47 @@ def test_a_memory_limit_that_is_no_size_is_refused(size: str) -> None:
 
 def test_a_memory_limit_is_a_size() -> None:
     assert settings_module.load({"MEMORY_LIMIT": "1.5 GiB"}).memory_limit == "1.5 GiB"
+
+
+@pytest.mark.parametrize(
+    ("url", "kept", "base_id"),
+    [
+        ("https://Example.org/", "https://Example.org", "example.org"),
+        ("https://example.org/sub/civicrm/ajax/rest", "https://example.org/sub", "example.org/sub"),
+        (
+            "https://example.org/wp-admin/admin.php?page=CiviCRM&q=civicrm%2Fdashboard&reset=1",
+            "https://example.org/wp-admin/admin.php?page=CiviCRM",
+            "example.org/wp-admin/admin.php",
+        ),
+        (
+            "http://127.0.0.1:8080/index.php?option=com_civicrm&task=civicrm/dashboard",
+            "http://127.0.0.1:8080/index.php?option=com_civicrm",
+            "127.0.0.1:8080/index.php",
+        ),
+    ],
+)
+def test_a_civicrm_address_may_be_that_of_one_of_its_pages(url: str, kept: str, base_id: str) -> None:
+    environ = {"CIVICRM_URL": url, "CIVICRM_API_KEY": TOKEN, "CIVICRM_TIMEZONE": "America/New_York"}
+    settings = settings_module.load(environ)
+    site = settings.civicrm
+    assert site is not None
+    assert (site.url, site.key, str(site.zone), site.base_id) == (kept, TOKEN, "America/New_York", base_id)
+    assert TOKEN not in f"{settings}{site}"
+    assert not settings.is_sandbox
+
+
+def test_a_civicrm_site_is_set_whole_or_not_at_all() -> None:
+    whole = {"CIVICRM_URL": "https://a.org", "CIVICRM_API_KEY": TOKEN, "CIVICRM_TIMEZONE": "Europe/Oslo"}
+    assert settings_module.load({"CIVICRM_TIMEZONE": "Europe/Oslo"}).civicrm is None
+    for missing in whole:
+        parts = {name: value for name, value in whole.items() if name != missing}
+        with pytest.raises(ConfigurationError, match=f"{missing} is not"):
+            _ = settings_module.load(parts).civicrm
+    for name, value in (
+        ("CIVICRM_URL", "example.org"),
+        ("CIVICRM_URL", f"https://me:{TOKEN}@example.org"),
+        ("CIVICRM_TIMEZONE", "New York"),
+    ):
+        with pytest.raises(ConfigurationError, match=name) as caught:
+            settings_module.load({**whole, name: value})
+        assert TOKEN not in str(caught.value)
