@@ -21,9 +21,10 @@ SYNC_NAME = re.compile(r"sync_([a-z0-9]+)__(\w+)")
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
-# Staging that is incremental, and the bronze rows it is made of.
+# What is incremental and made of bronze rows alone, and which these are.
 KEPT_WHILE = {
     "stg_eventbrite__attendees": ("attendees", "held.ticket_id = objects.id"),
+    "int_eventbrite__mapped_attendees": ("attendees", "held.ticket_id = objects.id"),
     "stg_eventbrite__orders": ("orders", "held.order_id = objects.id"),
     "stg_eventbrite__attendee_versions": (
         "attendees_history",

@@ -5,15 +5,37 @@ source reads, that source looks at: its lines can be wrong one by one.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from boxoffice.errors import ConfigurationError
 from boxoffice.settings import ROOT, Settings
 
 DEFAULTS = ROOT / "seeds" / "mappings"
-NEEDED = ("event_links.csv",)
+CIVICRM_EVENTS, CIVICRM_ROLES = "civicrm_events.csv", "civicrm_roles.csv"
+NEEDED = ("event_links.csv", CIVICRM_EVENTS, CIVICRM_ROLES)
 AIRTABLE_FIELDS, SETTINGS = "airtable_fields.csv", "settings.csv"
+
+
+@dataclass(frozen=True)
+class EventLine:
+    """A line of civicrm_events.csv. Events go by id or by name; fallback_role is '' for none."""
+
+    line: int
+    eventbrite_event: str
+    civicrm_event: str
+    fallback_role: str
+
+
+@dataclass(frozen=True)
+class RoleLine:
+    """A line of civicrm_roles.csv. eventbrite_event is '' for every mapped event."""
+
+    line: int
+    eventbrite_event: str
+    ticket_class: str
+    civicrm_role: str
 
 
 def check(settings: Settings) -> None:
@@ -33,6 +55,10 @@ def problems(settings: Settings) -> Iterator[ConfigurationError]:
             header = next(csv.reader(file))
         try:
             _read(settings.mappings_dir / name, header)
+            if name == CIVICRM_EVENTS:
+                civicrm_events(settings)
+            elif name == CIVICRM_ROLES:
+                civicrm_roles(settings)
         except ConfigurationError as error:
             yield error
 
@@ -90,16 +116,48 @@ def policies(settings: Settings, destination: str) -> dict[str, str]:
     found: dict[str, str] = {}
     path = settings.mappings_dir / SETTINGS
     for number, cells in lines(path, ("destination", "name", "value")):
-        missing = [name for name, cell in cells.items() if not cell]
-        if missing:
-            said = f"has no {' and no '.join(missing)}"
-            raise _unusable(path, number, said, "Fill it in, or delete the line.")
+        _refuse_blanks(path, number, cells, cells)
         if cells["destination"].lower() != destination:
             continue
         name = cells["name"].lower()
         if found.setdefault(name, cells["value"]) != cells["value"]:
             raise _unusable(path, number, f"sets {name} a second time", "Keep one of the lines.")
     return found
+
+
+def civicrm_events(settings: Settings) -> list[EventLine]:
+    """Which events CiviCRM is to hold, in the order of the file; nothing without it.
+
+    Raises:
+        ConfigurationError: a line cannot be used; the message names it.
+    """
+    found: dict[str, EventLine] = {}
+    path = settings.mappings_dir / CIVICRM_EVENTS
+    for number, cells in lines(path, ("eventbrite_event", "civicrm_event", "fallback_role")):
+        _refuse_blanks(path, number, cells, ("eventbrite_event", "civicrm_event"))
+        line = EventLine(number, **cells)
+        if found.setdefault(line.eventbrite_event, line) is not line:
+            what = f"maps {line.eventbrite_event} a second time"
+            raise _unusable(path, number, what, "Keep one of the lines: an event goes to one event.")
+    return list(found.values())
+
+
+def civicrm_roles(settings: Settings) -> list[RoleLine]:
+    """Which role the holder of a ticket has, in the order of the file; nothing without it.
+
+    Raises:
+        ConfigurationError: a line cannot be used; the message names it.
+    """
+    found: dict[tuple[str, str], RoleLine] = {}
+    path = settings.mappings_dir / CIVICRM_ROLES
+    for number, cells in lines(path, ("eventbrite_event", "ticket_class", "civicrm_role")):
+        _refuse_blanks(path, number, cells, ("ticket_class", "civicrm_role"))
+        line = RoleLine(number, **cells)
+        if found.setdefault((line.eventbrite_event, line.ticket_class), line) is not line:
+            of = f" of {line.eventbrite_event}" if line.eventbrite_event else ""
+            what = f"maps {line.ticket_class}{of} a second time"
+            raise _unusable(path, number, what, "Keep one of the lines: a ticket class goes to one role.")
+    return list(found.values())
 
 
 def lines(path: Path, header: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -139,6 +197,13 @@ def lines(path: Path, header: Sequence[str]) -> Iterator[tuple[int, dict[str, st
     except csv.Error as error:
         problem = f"Line {before + 1} of {path} is no CSV: {error}."
         raise ConfigurationError(problem, "Mend the line.") from error
+
+
+def _refuse_blanks(path: Path, number: int, cells: Mapping[str, str], names: Iterable[str]) -> None:
+    missing = [name for name in names if not cells[name]]
+    if missing:
+        said = f"has no {' and no '.join(missing)}"
+        raise _unusable(path, number, said, "Fill it in, or delete the line.")
 
 
 def _unusable(path: Path, number: int, what: str, remedy: str) -> ConfigurationError:

@@ -8,6 +8,7 @@
     'email': 'text',
     'promo_code': 'text',
     'refund_requests': 'text',
+    'costs.base_price.value': 'integer',
 }) %}
 with source as (
     select
@@ -43,6 +44,10 @@ select
 
     -- flags
     {{ eventbrite_unpaid('lower(' ~ json_text('parsed', 'status') ~ ')') }} as is_unpaid,
+    -- Eventbrite names no way of payment: what was paid elsewhere costs its fee and no payment fee.
+    coalesce({{ json_integer('parsed', 'costs.base_price.value') }}, 0) > 0
+    and coalesce({{ json_integer('parsed', 'costs.eventbrite_fee.value') }}, 0) > 0
+    and coalesce({{ json_integer('parsed', 'costs.payment_fee.value') }}, 0) = 0 as is_paid_offline,
     missing_since is not null as is_missing,
 
     -- times
