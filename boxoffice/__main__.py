@@ -273,12 +273,12 @@ def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bo
 
 
 def write_back(session: Session, built: "BuildResult", ready: Callable[[], Settings]) -> None:
-    """Sync what the build made and left sound; in sandbox mode the base is made ready for it.
+    """Sync what the build made and left sound; in sandbox mode Airtable's base is made ready for it.
 
     Args:
         ready: as `stand_ins.started` yields it.
     """
-    from reverse_etl.__main__ import sync
+    from reverse_etl.__main__ import sync, sync_civicrm
 
     try:
         settings = ready()
@@ -292,6 +292,7 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         unsound=built.unsound_sync,
         bootstrap=settings.is_sandbox,
     )
+    sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
 
 
 def _has(warehouse: Path, schema: str) -> bool:

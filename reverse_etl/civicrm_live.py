@@ -1,0 +1,357 @@
+"""Reads what a CiviCRM site holds of some orders: few calls of many reads each, whatever the orders are."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from reverse_etl.civicrm_api import Ask, Site, SiteError
+from reverse_etl.civicrm_state import REMOVED, Attendee, Facts, Live, Order, Policies, Row
+from reverse_etl.links import Link, Links, OrderLink
+
+MARKER = re.compile(r"Eventbrite attendee (\S+)")
+EITHER = [True, False]
+PARTICIPANT = (
+    *("id", "contact_id", "event_id", "status_id", "role_id", "registered_by_id", "source"),
+    "register_date",
+)
+CONTRIBUTION = (
+    *("id", "contact_id", "total_amount", "fee_amount", "contribution_status_id", "currency"),
+    *("invoice_id", "paid_amount"),
+)
+CONTACT = ("id", "first_name", "last_name", "is_deleted", "source")
+EMAIL = ("id", "contact_id", "email", "is_primary", "location_type_id")
+PHONE = ("id", "contact_id", "phone", "phone_type_id", "is_primary", "location_type_id")
+ADDRESS = (
+    *("id", "contact_id", "location_type_id", "street_address", "supplemental_address_1", "city"),
+    *("postal_code", "postal_code_suffix", "country_id", "state_province_id"),
+)
+EVENT = (
+    *("id", "title", "is_active", "is_template", "is_monetary", "financial_type_id", "currency"),
+    "dedupe_rule_group_id",
+)
+OPTIONS = (
+    "participant_role",
+    "payment_instrument",
+    "contribution_status",
+    "phone_type",
+    "currencies_enabled",
+)
+Elsewhere = Callable[[Collection[str], str], set[str]]
+
+
+def facts_of(site: Site, zone: ZoneInfo, words: Collection[str]) -> Facts:
+    """What the site is like, and the events that the words of the mapping mean, in one call.
+
+    Raises:
+        SiteError: it does not tell.
+    """
+    ids = [int(word) for word in words if word.isdigit()]
+    where = ["OR", [["id", "IN", ids or [0]], ["title", "IN", sorted(words) or [""]]]]
+    groups = [["option_group_id:name", "IN", list(OPTIONS)]]
+    option = ["option_group_id:name", "value", "name", "label", "is_active"]
+    found = site.ask(
+        [
+            Ask("Event", "get", {"select": EVENT, "where": [where, ["is_template", "IN", EITHER]]}),
+            Ask("ParticipantStatusType", "get", {"select": ["id", "name"]}),
+            Ask("OptionValue", "get", {"select": option, "where": groups}),
+            Ask("LocationType", "get", {"select": ["id", "name", "is_active", "is_default"]}),
+            Ask("Country", "get", {"select": ["id", "iso_code"]}),
+        ]
+    )
+    events, statuses, options, locations, countries = map(_rows, found)
+    facts = Facts(zone, default_currency=site.currency or "")
+    for word in words:
+        by_id = [row for row in events if str(row["id"]) == word]
+        facts.events[word] = by_id or [
+            row for row in events if same_title(row["title"], word) and not row.get("is_template")
+        ]
+        facts.events[word] = facts.events[word] or [row for row in events if same_title(row["title"], word)]
+    facts.statuses = {row["name"]: int(row["id"]) for row in statuses}
+    facts.removed = facts.statuses.get(REMOVED)
+    for row in options:
+        _option(facts, row)
+    facts.locations = {row["name"]: int(row["id"]) for row in locations if row.get("is_active")}
+    facts.default_location = next((int(row["id"]) for row in locations if row.get("is_default")), None)
+    facts.countries = {row["iso_code"]: int(row["id"]) for row in countries if row.get("iso_code")}
+    return facts
+
+
+def same_title(title: str | None, word: str) -> bool:
+    return (title or "").strip().casefold() == word.strip().casefold()
+
+
+def _option(facts: Facts, row: Row) -> None:
+    group, value = row["option_group_id:name"], str(row["value"])
+    if group == "participant_role":
+        for word in (value, row.get("label"), row.get("name")):
+            facts.roles[str(word).casefold()] = value
+    elif group == "payment_instrument":
+        facts.instruments[row["name"]] = value
+    elif group == "contribution_status":
+        facts.contribution_statuses[row["name"]] = int(value)
+    elif group == "phone_type":
+        facts.phone_types[row["name"]] = value
+    elif row.get("is_active", True):
+        facts.currencies |= {value, str(row["name"])}
+
+
+def _rows(found: list[Any] | SiteError) -> list[Row]:
+    if isinstance(found, SiteError):
+        raise found
+    return found
+
+
+class Reader:
+    """Reads orders of one site.
+
+    Args:
+        elsewhere: of attendees and an order, those that are in another order now.
+    """
+
+    def __init__(
+        self, site: Site, links: Links, facts: Facts, policies: Policies, elsewhere: Elsewhere
+    ) -> None:
+        self._site, self._links, self._facts = site, links, facts
+        self._policies, self._elsewhere = policies, elsewhere
+        self._states_of: set[int] = set()
+
+    def read(self, orders: Sequence[Order], known: dict[str, OrderLink]) -> dict[str, Live]:
+        """Order id to what the site holds of it.
+
+        Raises:
+            SiteError: the site does not tell.
+        """
+        lives = {order.order_id: self._linked(order, known) for order in orders}
+        links = {
+            key: link
+            for order in orders
+            for key, link in self._links_of(order).items()
+            if link.participant_id is not None
+        }
+        ids = {int(link.participant_id) for link in links.values() if link.participant_id is not None}
+        ids |= {number for live in lives.values() for number in live.left.values()}
+        markers = {each.marker: each for order in orders for each in order.attendees}
+        invoices = [order.invoice for order in orders]
+        contributions = [live.contribution_id for live in lives.values() if live.contribution_id]
+        countries = self._new_countries(orders)
+        asks: list[Ask] = [
+            _ask("Participant", PARTICIPANT, ["id", "IN", sorted(ids) or [0]], "is_test"),
+            _ask("Participant", PARTICIPANT, ["source", "IN", sorted(markers) or [""]], "is_test"),
+            _ask("Contact", CONTACT, ["source", "IN", sorted(markers) or [""]]),
+            _ask(
+                *("Contribution", CONTRIBUTION),
+                ["OR", [["id", "IN", contributions or [0]], ["invoice_id", "IN", invoices]]],
+                *("is_test", "is_template"),
+            ),
+            _ask(
+                *("StateProvince", ("id", "name", "abbreviation", "country_id")),
+                ["country_id", "IN", sorted(countries) or [0]],
+            ),
+        ]
+        doubles = self._duplicate_asks(orders)
+        found = self._site.ask([*asks, *(ask for ask, _ in doubles.values())])
+        linked, marked, marked_contacts, held, states = map(_rows, found[: len(asks)])
+        for row in states:
+            for word in (row.get("name"), row.get("abbreviation")):
+                self._facts.states[int(row["country_id"]), str(word).casefold()] = int(row["id"])
+        self._states_of |= countries
+        participants = {int(row["id"]): _typed(row) for row in (*linked, *marked)}
+        for (_, owners), result in zip(doubles.values(), found[len(asks) :], strict=True):
+            for order_id, key in owners:
+                lives[order_id].duplicates[key] = sorted({int(row["id"]) for row in _rows(result)})
+        of_order = {attendee: order.order_id for order in orders for attendee in _ids(order)}
+        for row in marked:
+            if (key := _marked(row)) in of_order:
+                lives[of_order[key]].marked.setdefault(key, []).append(int(row["id"]))
+        for row in marked_contacts:
+            if (key := _marked(row)) in of_order:
+                lives[of_order[key]].marked_contacts.setdefault(key, []).append(int(row["id"]))
+        self._second(orders, lives, participants, held)
+        return lives
+
+    def _second(
+        self,
+        orders: Sequence[Order],
+        lives: dict[str, Live],
+        participants: dict[int, Row],
+        held: Sequence[Row],
+    ) -> None:
+        """What hangs on what the first call found."""
+        numbers = sorted(participants)
+        contacts = {row["contact_id"] for row in participants.values()}
+        for live in lives.values():
+            for some in (*live.duplicates.values(), *live.marked_contacts.values()):
+                contacts.update(some)
+        asks = [
+            _ask("Participant", PARTICIPANT, ["registered_by_id", "IN", numbers or [0]], "is_test"),
+            *_contact_asks(contacts),
+        ]
+        found = [_rows(each) for each in self._site.ask(asks)]
+        registered = {int(row["id"]): _typed(row) for row in found[0]}
+        parts = found[1:]
+        gone = [int(row["id"]) for row in parts[0] if row.get("is_deleted")]
+        merged = self._merged(gone)
+        if more := set(merged.values()) - contacts:
+            for part, rows in zip(parts, map(_rows, self._site.ask(_contact_asks(more))), strict=True):
+                part += rows
+        payments: list[Row] = []
+        if held:
+            wanted = {"contribution_id": {"IN": [int(row["id"]) for row in held]}}
+            payments = self._site.get3("ParticipantPayment", wanted)
+        for order in orders:
+            live = lives[order.order_id]
+            live.participants = participants | registered
+            self._keep_own(order, live)
+            live.merged = merged
+            live.contacts = {int(row["id"]): {**row, "id": int(row["id"])} for row in parts[0]}
+            for kind, rows in zip((live.emails, live.phones, live.addresses), parts[1:], strict=True):
+                for row in rows:
+                    kind.setdefault(int(row["contact_id"]), []).append(dict(row))
+            live.contribution = _contribution(order, live, held)
+            if live.contribution is not None:
+                live.payments = [
+                    {name: int(each[name]) for name in ("id", "participant_id", "contribution_id")}
+                    for each in payments
+                    if int(each["contribution_id"]) == live.contribution["id"]
+                ]
+
+    def _keep_own(self, order: Order, live: Live) -> None:
+        """Of the participants read, those of this order; and those of it that only their markers tell of."""
+        own = {*live.links.values(), *live.left.values()}
+        own |= {number for numbers in live.marked.values() for number in numbers}
+        attendees = set(_ids(order))
+        strays: dict[str, int] = {}
+        for number, row in live.participants.items():
+            if row["registered_by_id"] in own and number not in own:
+                key = _marked(row)
+                own = own | {number}
+                if key and key not in attendees and not live.is_removed(row):
+                    strays[key] = number
+        linked = {key: self._links.participant(key) for key in strays}
+        strays = {
+            key: number
+            for key, number in strays.items()
+            if (link := linked[key]) is None or link.order_id == order.order_id
+        }
+        elsewhere = self._elsewhere(list(strays), order.order_id) if strays else set()
+        live.left |= {key: number for key, number in strays.items() if key not in elsewhere}
+        live.participants = {
+            number: dict(live.participants[number]) for number in own & set(live.participants)
+        }
+
+    def _links_of(self, order: Order) -> dict[str, Link]:
+        found = {link.attendee_id: link for link in self._links.of_order(order.order_id)}
+        for key in _ids(order):
+            if key not in found and (link := self._links.participant(key)) is not None:
+                found[key] = link
+        return found
+
+    def _linked(self, order: Order, known: dict[str, OrderLink]) -> Live:
+        live = Live(self._facts)
+        attendees = set(_ids(order))
+        links = self._links_of(order)
+        missing = [key for key in links if key not in attendees]
+        elsewhere = self._elsewhere(missing, order.order_id) if missing else set()
+        for key, link in links.items():
+            if link.new_contact_id is not None:
+                live.marked_contacts[key] = [link.new_contact_id]
+            if link.participant_id is None:
+                continue
+            if key in attendees:
+                live.links[key] = link.participant_id
+                if link.order_id != order.order_id:
+                    live.linked_elsewhere.add(key)
+            elif key not in elsewhere:
+                live.left[key] = link.participant_id
+        held = known.get(order.order_id, OrderLink())
+        live.primary, live.contribution_id = held.primary_attendee, held.contribution_id
+        if live.contribution_id is not None:
+            history = self._links.history(order.order_id)
+            live.times_made = sum(row["kind"] == "contribution" for row in history)
+        return live
+
+    def _new_countries(self, orders: Iterable[Order]) -> set[int]:
+        said = {each.country for order in orders for each in order.attendees if each.country and each.region}
+        found = (self._facts.countries.get(country.upper()) for country in said)
+        return {country for country in found if country is not None} - self._states_of
+
+    def _duplicate_asks(self, orders: Iterable[Order]) -> dict[bytes, tuple[Ask, list[tuple[str, str]]]]:
+        """One ask per person; whose they are: order and attendee."""
+        found: dict[bytes, tuple[Ask, list[tuple[str, str]]]] = {}
+        for order in orders:
+            for attendee in order.attendees:
+                if not attendee.has_profile or attendee.is_gone or attendee.civicrm_role is None:
+                    continue
+                params = {"dedupeRule": self._rule(order), "values": identity(attendee)}
+                asked = orjson.dumps(params)
+                ask = Ask("Contact", "getDuplicates", params)
+                found.setdefault(asked, (ask, []))[1].append((order.order_id, attendee.attendee_id))
+        return found
+
+    def _rule(self, order: Order) -> str | int:
+        wish = self._policies.dedupe_rule
+        if wish.casefold() == "event":
+            events = self._facts.events.get(order.civicrm_event, [])
+            own = events[0].get("dedupe_rule_group_id") if len(events) == 1 else None
+            return int(own) if own else Policies.dedupe_rule
+        return int(wish) if wish.isdigit() else wish
+
+    def _merged(self, gone: Sequence[int]) -> dict[int, int]:
+        """Who contacts in the trash were merged into."""
+        found = self._site.ask([Ask("Contact", "getMergedTo", {"contactId": each}) for each in gone])
+        rows = {each: _rows(result) for each, result in zip(gone, found, strict=True)}
+        return {each: int(result[0]["id"]) for each, result in rows.items() if result}
+
+
+def identity(attendee: Attendee) -> Row:
+    """What a duplicate rule can look at."""
+    said = {
+        "first_name": attendee.first_name,
+        "last_name": attendee.last_name,
+        "email_primary.email": attendee.email,
+        "phone_primary.phone": attendee.work_phone,
+        "address_primary.street_address": attendee.address_1,
+        "address_primary.city": attendee.city if attendee.address_1 else None,
+        "address_primary.postal_code": attendee.postal_code if attendee.address_1 else None,
+    }
+    return {"contact_type": "Individual", **{name: value for name, value in said.items() if value}}
+
+
+def _contribution(order: Order, live: Live, held: Sequence[Row]) -> Row | None:
+    """The one that is linked; else the one that carries the order's invoice (C4)."""
+    mine = [row for row in held if int(row["id"]) == live.contribution_id]
+    mine = mine or [row for row in held if row.get("invoice_id") == order.invoice]
+    return {**mine[0], "id": int(mine[0]["id"])} if mine else None
+
+
+def _contact_asks(contacts: Collection[int]) -> list[Ask]:
+    numbers = sorted(contacts) or [0]
+    return [
+        _ask("Contact", CONTACT, ["id", "IN", numbers], "is_deleted"),
+        _ask("Email", EMAIL, ["contact_id", "IN", numbers]),
+        _ask("Phone", PHONE, ["contact_id", "IN", numbers]),
+        _ask("Address", ADDRESS, ["contact_id", "IN", numbers]),
+    ]
+
+
+def _ask(entity: str, select: Sequence[str], clause: list[Any], *hidden: str) -> Ask:
+    """All of an entity that a clause fits; hidden: flags whose rows the site would leave out."""
+    where = [clause, *([flag, "IN", EITHER] for flag in hidden)]
+    return Ask(entity, "get", {"select": list(select), "where": where})
+
+
+def _typed(row: Row) -> Row:
+    numbers = ("id", "contact_id", "event_id", "status_id", "registered_by_id")
+    return {**row, **{name: int(row[name]) if row.get(name) else None for name in numbers}}
+
+
+def _marked(row: Row) -> str:
+    found = MARKER.fullmatch(row.get("source") or "")
+    return found[1] if found else ""
+
+
+def _ids(order: Order) -> list[str]:
+    return [each.attendee_id for each in order.attendees]

@@ -1,0 +1,364 @@
+"""CiviCRM: from sync models to a site, one order at a time. No call for an order whose document is as it was.
+
+The way of a run: `documents` finds the orders that changed, `live` reads what the site holds of a few of them
+at once, `civicrm` decides, and what it decided is done here, one write a call: journaled before, its ids kept
+after. `links` remembers.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from boxoffice.build import SyncModel
+from boxoffice.errors import BoxofficeError
+from reverse_etl import civicrm_documents
+from reverse_etl.civicrm import decide
+from reverse_etl.civicrm_api import Duplicate, Refused, Site, Unreachable
+from reverse_etl.civicrm_documents import Documents, Told
+from reverse_etl.civicrm_live import Reader, facts_of
+from reverse_etl.civicrm_state import Decision, Facts, Keep, Live, Note, Order, Policies, Row, Write
+from reverse_etl.journal import Rejection
+from reverse_etl.links import Link, Links, OrderLink
+
+# Attendees whose orders are read together: their duplicates are asked for in one call, which takes 50 asks.
+TOGETHER = 40
+LOOKS = 20  # at one order, after answers that were lost and writes that move others
+IDS = ("contact_id", "participant_id", "contribution_id", "registered_by_id", "status_id")
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass
+class Outcome:
+    """What a run would do or did. writes: with the order they are of, in order. orders: how many there are;
+    changed: those that were looked at; written: those that were written to."""
+
+    orders: int = 0
+    changed: int = 0
+    written: int = 0
+    writes: list[tuple[str, Write]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    held: list[Rejection] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    problems: list[BoxofficeError] = field(default_factory=list)
+
+    @property
+    def rules(self) -> Counter[tuple[str, str, str]]:
+        """How many writes by rule, entity and action."""
+        return Counter((write.rule, write.entity, write.action) for _, write in self.writes)
+
+
+class _Vanished(Exception):
+    """What was to be changed is there no more: somebody was faster."""
+
+
+class Sync:
+    """One run against one site."""
+
+    def __init__(
+        self,
+        site: Site,
+        links: Links,
+        warehouse: Path,
+        models: Sequence[SyncModel],
+        *,
+        zone: ZoneInfo,
+        policies: Policies,
+        progress: Progress = lambda what, done, total: None,
+    ) -> None:
+        self._site, self._links, self._zone = site, links, zone
+        self._warehouse, self._models, self._policies = warehouse, models, policies
+        self._progress = progress
+        self._made: dict[int, int] = {}
+        self._known: dict[str, OrderLink] = {}
+        self._rejected: dict[str, str] = {}
+        self._in_doubt: dict[str, list[int]] = {}
+        self._foreseen: dict[str, int] = {}
+        self._facts: Facts
+        self._reader: Reader
+        self.outcome = Outcome()
+
+    def run(self, *, writes: bool = True, reconciles: bool = False) -> None:
+        """Find out what is to be done, and do it if it `writes`. `outcome` tells what was done, even when it
+        raises.
+
+        Args:
+            reconciles: look at every order, changed or not.
+
+        Raises:
+            Denied, Unreachable: the site does not let itself be read or written; what was written stays.
+        """
+        with civicrm_documents.opened(self._warehouse, self._models, self._policies) as documents:
+            told = documents.all()
+            self.outcome.orders = len(told)
+            is_new = self._links.is_empty()
+            if is_new and writes:
+                self._links.rebuild()
+            for intent in self._links.unanswered():
+                self._in_doubt.setdefault(intent.order_id, []).append(intent.call_id)
+            self._known = self._links.orders()
+            self._rejected = self._links.rejected()
+            if writes:
+                self._forget_rejected(documents)
+            changed = [each for each in told if is_new or reconciles or self._is_changed(each)]
+            self.outcome.changed = len(changed)
+            if changed:
+                self._do(documents, changed, writes)
+
+    def _is_changed(self, told: Told) -> bool:
+        held = self._known.get(told.order_id)
+        return held is None or held.fingerprint != told.fingerprint or told.order_id in self._in_doubt
+
+    def _do(self, documents: Documents, changed: Sequence[Told], writes: bool) -> None:
+        self._progress("reading the site", 0, None)
+        words = {each.civicrm_event for each in changed}
+        self._facts = facts_of(self._site, self._zone, words)
+        self._reader = Reader(self._site, self._links, self._facts, self._policies, documents.elsewhere)
+        started, done = time.monotonic(), 0
+        for some in _chunks(documents.orders(changed)):
+            fresh = [order for order in some if not self._is_stale(order)]
+            lives = self._reader.read(fresh, self._known) if fresh else {}
+            touched: set[int] = set()
+            for order in fresh:
+                live = lives[order.order_id]
+                if writes and touched & set(live.contacts):
+                    live = self._read(order)
+                if writes:
+                    self._sync(order, live)
+                    touched |= set(live.contacts)
+                else:
+                    self._plan(order, live)
+            done += len(some)
+            left = (time.monotonic() - started) / done * (len(changed) - done)
+            self._progress(f"orders, {_duration(left)} left", done, len(changed))
+
+    def _is_stale(self, order: Order) -> bool:
+        """G4."""
+        held = self._known.get(order.order_id)
+        before = held.changed_at if held else None
+        is_stale = bool(before and order.changed_at and order.changed_at < before)
+        if is_stale:
+            text = "What landed last is older than what was written; it waits for what is newer."
+            self.outcome.notes.append(Note("G4", order.order_id, text))
+        return is_stale
+
+    def _read(self, order: Order) -> Live:
+        self._known = self._links.orders()
+        return self._reader.read([order], self._known)[order.order_id]
+
+    # -- plan
+
+    def _plan(self, order: Order, live: Live) -> None:
+        for attendee in order.attendees:
+            made = self._foreseen.get((attendee.email or "").casefold())
+            if made is not None and not live.duplicates.get(attendee.attendee_id):
+                live.duplicates[attendee.attendee_id] = [made]
+                live.contacts.setdefault(made, {"id": made, "is_deleted": False})
+                live.emails.setdefault(made, [{"id": 0, "email": attendee.email, "is_primary": True}])
+        decision = decide(order, live, self._policies)
+        self._take(decision)
+        if decision.rejection is not None:
+            return
+        for write in decision.writes:
+            if write.entity == "Contact" and write.action == "create" and write.made is not None:
+                self._foreseen[str(write.values.get("email_primary.email") or write.made).casefold()] = (
+                    write.made
+                )
+        self.outcome.writes += [(order.order_id, write) for write in decision.writes]
+        self.outcome.written += bool(decision.writes)
+
+    def _take(self, decision: Decision) -> None:
+        self.outcome.notes += decision.notes
+        self.outcome.held += decision.held
+        self.outcome.rejections += [decision.rejection] if decision.rejection else []
+
+    # -- sync
+
+    def _sync(self, order: Order, live: Live) -> None:
+        """Bring one order to what its document says, looking again where a write may have moved more."""
+        before = len(self.outcome.writes)
+        for _ in range(LOOKS):
+            decision = decide(order, live, self._policies)
+            if decision.rejection is not None:
+                self._reject(order, decision.rejection)
+                break
+            try:
+                is_done = self._carry_out(order, decision)
+            except Refused as refusal:
+                adopted = self._adopted(order, refusal)
+                if not adopted:
+                    self._refuse(order, refusal)
+                    break
+                is_done = False
+            except _Vanished:
+                is_done = False
+            if is_done:
+                self._settle(order, decision)
+                break
+            live = self._read(order)
+            self._looked(order)
+        else:
+            problem = f"Order {order.order_id} is never as it should be, however often it is written."
+            remedy = "Somebody or something writes to it at the same time; it is tried again in the next run."
+            self._reject(order, Rejection(order.order_id, "O11", problem, remedy))
+        self.outcome.written += len(self.outcome.writes) > before
+
+    def _looked(self, order: Order) -> None:
+        """The order was read: what became of its writes is seen."""
+        self._links.dropped(self._in_doubt.pop(order.order_id, ()))
+
+    def _settle(self, order: Order, decision: Decision) -> None:
+        self._looked(order)
+        self._take(decision)
+        self._resolve(order)
+        self._links.reject(decision.held)
+        self._links.settled(order.order_id, order.fingerprint, order.changed_at)
+
+    def _reject(self, order: Order, rejection: Rejection) -> None:
+        self._resolve(order, but=rejection.key)
+        self._links.reject([rejection])
+        self.outcome.rejections.append(rejection)
+
+    def _resolve(self, order: Order, but: str | None = None) -> None:
+        keys = [order.order_id, *(each.attendee_id for each in order.attendees)]
+        if gone := [key for key in keys if key in self._rejected and key != but]:
+            self._links.resolve(gone)
+
+    def _forget_rejected(self, documents: Documents) -> None:
+        """What is in no model any more is refused no longer."""
+        if self._rejected and (gone := documents.missing(list(self._rejected))):
+            self._links.resolve(gone)
+
+    def _refuse(self, order: Order, refusal: Refused) -> None:
+        rule = self._rule
+        if self._facts.removed is not None and self._facts.removed < 0:
+            self._facts.removed = None  # it was that status that could not be made
+        reason = f"CiviCRM refuses what {rule} would write. {refusal.problem}"
+        self._reject(order, Rejection(order.order_id, rule, reason, refusal.remedy))
+
+    def _adopted(self, order: Order, refusal: Refused) -> bool:
+        """C4: a contribution that the site names as the order's own."""
+        held = self._links.orders().get(order.order_id, OrderLink()).contribution_id
+        if not isinstance(refusal, Duplicate) or not refusal.ids or held in refusal.ids:
+            return False
+        self._links.keep(contribution=(order.order_id, refusal.ids[0]))
+        return True
+
+    def _carry_out(self, order: Order, decision: Decision) -> bool:
+        """Do the steps of a decision. Returns False when the order has to be read again before the rest."""
+        is_marked = False
+        for step in decision.steps:
+            if isinstance(step, Keep):
+                self._links.keep(**self._kept(order, step))
+                continue
+            if not is_marked:
+                self._links.unsettle([order.order_id])
+                is_marked = True
+            try:
+                self._write(order, step)
+            except Unreachable as lost:
+                if not lost.maybe_done:
+                    raise
+                return False
+            if step.rereads:
+                return False
+        return True
+
+    def _write(self, order: Order, write: Write) -> None:
+        self._rule = write.rule
+        values = self._filled(write.values)
+        number = self._made.get(write.id, write.id) if write.id is not None else None
+        changes = {name: [write.before.get(name), value] for name, value in values.items()}
+        call = self._links.begin(order.order_id, write.rule, write.entity, write.action, write.key, changes)
+        self._in_doubt.setdefault(order.order_id, []).append(call)
+        try:
+            made = self._send(write, values, number)
+        except Unreachable as lost:
+            if not lost.maybe_done:
+                self._undone(order, call)
+            raise
+        except BoxofficeError:
+            self._undone(order, call)
+            raise
+        if made is None:
+            self._undone(order, call)
+            raise _Vanished
+        if write.made is not None:
+            self._made[write.made] = made
+        if write.entity == "ParticipantStatusType":
+            self._facts.removed = self._facts.statuses[str(values["name"])] = made
+        kept = self._kept(order, write.keep) if write.keep else {}
+        if (write.entity, write.action) == ("Contact", "create"):
+            kept["contact"] = Link(write.key, order.order_id, made, None, made)
+        self._links.answered(call, record=made, **kept)
+        self._in_doubt[order.order_id].remove(call)
+        self.outcome.writes.append((order.order_id, write))
+
+    def _undone(self, order: Order, call: int) -> None:
+        self._links.failed(call)
+        self._in_doubt[order.order_id].remove(call)
+
+    def _send(self, write: Write, values: Row, number: int | None) -> int | None:
+        """Make the call. Returns the record's id; None when there is none to update."""
+        if write.entity == "ParticipantPayment":
+            record = self._site.write3(
+                write.entity, "create", {**({"id": number} if number else {}), **values}
+            )
+            return int(record["id"])
+        params: Row = {"values": values}
+        if write.action == "update":
+            params["where"] = [["id", "=", number]]
+        if write.entity == "Payment":
+            # Without these the site would set participants to Registered and mail a receipt.
+            params |= {"notificationForCompleteOrder": False, "disableActionsOnCompleteOrder": True}
+        found = self._site.write(write.entity, write.action, params)
+        if write.action == "update":
+            return number if found else None
+        return int(found[0]["id"])
+
+    def _filled(self, values: Row) -> Row:
+        """With the ids of what was made by now."""
+        return {
+            name: self._made.get(value, value) if name in IDS and isinstance(value, int) else value
+            for name, value in values.items()
+        }
+
+    def _id(self, number: int) -> int:
+        return self._made.get(number, number)
+
+    def _kept(self, order: Order, keep: Keep) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        if keep.link is not None:
+            attendee, contact, number = keep.link
+            found["link"] = Link(attendee, order.order_id, self._id(contact), self._id(number))
+        if keep.unlink is not None:
+            found["unlink"] = (keep.unlink[0], keep.unlink[2])
+        if keep.contribution is not None:
+            found["contribution"] = (order.order_id, self._id(keep.contribution))
+        if keep.primary is not None:
+            found["primary"] = (order.order_id, keep.primary)
+        return found
+
+
+def _chunks(orders: Iterator[Order]) -> Iterator[list[Order]]:
+    """Orders that are read together: no two share an e-mail, as the first could make the other's contact."""
+    chunk: list[Order] = []
+    emails: set[str] = set()
+    seats = 0
+    for order in orders:
+        own = {each.email.casefold() for each in order.attendees if each.email}
+        if chunk and (own & emails or seats + len(order.attendees) > TOGETHER):
+            yield chunk
+            chunk, emails, seats = [], set(), 0
+        chunk.append(order)
+        emails |= own
+        seats += max(1, len(order.attendees))
+    if chunk:
+        yield chunk
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
