@@ -152,7 +152,11 @@ def status(as_json: bool) -> None:
 @main.command()
 @JSON
 def doctor(as_json: bool) -> None:
-    """Find what is set up wrong, and say how to mend it. Asks the sources; changes nothing."""
+    """Find what is set up wrong, and say how to mend it.
+
+    Asks sources and destinations, and changes nothing but one thing: CiviCRM gets the participant status
+    "Removed in EventBrite" if it lacks it.
+    """
     sys.exit(observe("doctor", _doctor, as_json=as_json))
 
 
@@ -216,12 +220,12 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
 def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
     from boxoffice import findings
     from ingest.__main__ import check
-    from reverse_etl import doctor
+    from reverse_etl import civicrm_doctor, doctor
 
     found: list[findings.Finding] = []
     if settings.is_sandbox:
         terminal.say(SANDBOX, style="bold cyan")
-    looked = (findings.of_machine, findings.of_mappings, check, doctor.check)
+    looked = (findings.of_machine, findings.of_mappings, check, doctor.check, civicrm_doctor.check)
     for finding in chain.from_iterable(look(settings) for look in looked):
         found.append(finding)
         terminal.finding(finding.system, finding.state, finding.what, finding.remedy)

@@ -16,6 +16,7 @@ from boxoffice.settings import Settings
 from reverse_etl import airtable, civicrm_show, civicrm_state, civicrm_sync, links, show
 from reverse_etl.airtable import NotSetUp, Sync
 from reverse_etl.civicrm_api import Site
+from reverse_etl.civicrm_suggest import suggested
 from reverse_etl.explain import explained
 from reverse_etl.journal import Journal
 from reverse_etl.links import Links
@@ -229,11 +230,22 @@ def sync_civicrm(
 @click.option("--bootstrap", is_flag=True, help="Make missing tables and fields, then show the plan.")
 @click.option("--reconcile", is_flag=True, help="Read the destination whole first, and mend what differs.")
 @click.option("--explain", "key", metavar="KEY", help="Tell why the row with this key is there, or is not.")
+@click.option("--suggest-mapping", "suggests", is_flag=True, help="Print lines for CiviCRM's mappings.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
 def main(
-    destination: str | None, plans: bool, bootstrap: bool, reconcile: bool, key: str | None, as_json: bool
+    destination: str | None,
+    plans: bool,
+    bootstrap: bool,
+    reconcile: bool,
+    key: str | None,
+    suggests: bool,
+    as_json: bool,
 ) -> None:
     """Make DESTINATION (all of them without it) hold what the sync models say."""
+    if suggests and destination != links.DESTINATION:
+        raise click.UsageError("--suggest-mapping is of `civicrm` only.")
+    if suggests:
+        sys.exit(observe("suggest-mapping", suggested, as_json=as_json))
     if key is not None:
         sys.exit(observe("explain", partial(explained, key), as_json=as_json))
 
