@@ -61,7 +61,6 @@ REMOVED_STATUS = {
     "visibility_id": 2,
     "weight": 1000,
 }
-PLURAL = {"Email": "emails", "Phone": "phones", "Address": "addresses"}
 
 
 def decide(order: Order, live: Live, policies: Policies) -> Decision:
@@ -409,9 +408,10 @@ def _is_alive(live: Live, contact: int) -> bool:
 
 def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Sequence[Attendee]) -> None:
     """The field map, for a contact: names, work phone, billing address. Of several attendees that are one
-    contact the latest changed tells; nothing is erased by what they leave blank."""
+    contact, in whatever order, the latest changed tells; nothing is erased by what they leave blank."""
     live, attendee, rule, contact = work.live, choice.attendee, choice.rule, choice.contact
-    key, email, profile = attendee.attendee_id, attendee.email, profile_of(told)
+    key, email = attendee.attendee_id, attendee.email
+    profile = profile_of([*told, *live.others.get(contact, ())])
     names = {name: value for name, value in profile.names.items() if value}
     if choice.is_new:
         values: Row = {"contact_type": "Individual", **names, "source": attendee.marker}
@@ -513,7 +513,8 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     values = {"contact_id": contact, "event_id": work.event["id"]}
     if role not in held:
         values["role_id"] = [role]
-    keep = Keep(rule, link=(key, contact, row["id"])) if row["contact_id"] != contact else None
+    is_moved = row["contact_id"] != live.linked_contacts.get(key, contact) or row["contact_id"] != contact
+    keep = Keep(rule, link=(key, contact, row["id"])) if is_moved else None
     work.update(rule, "Participant", key, row, values, keep=keep)
     registered_by = row.get("registered_by_id")
     if registrar is None and registered_by is not None:

@@ -79,13 +79,18 @@ class Documents:
             known = {row["order_id"]: row for row in self._rows("orders", OF_ORDER, ids)}
             seats: dict[str, list[Attendee]] = {}
             for row in self._rows("attendees", OF_ATTENDEE, ids):
-                seats.setdefault(row["order_id"], []).append(Attendee(**_filled(Attendee, row)))
+                seats.setdefault(row["order_id"], []).append(Attendee(**_filled(row)))
             for each in some:
                 mine = sorted(seats.get(each.order_id, ()), key=lambda seat: in_order(seat.attendee_id))
                 order = Order(each.order_id, each.civicrm_event, is_known=False)
                 if each.order_id in known:
-                    order = Order(**_filled(Order, known[each.order_id]))
+                    order = Order(**_filled(known[each.order_id]))
                 yield replace(order, attendees=tuple(mine), fingerprint=each.fingerprint)
+
+    def attendees(self, ids: Collection[str]) -> list[Attendee]:
+        """Attendees by their ids, in whatever order, unless they are gone."""
+        rows = self._rows("attendees", OF_ATTENDEE, list(ids), "attendee_id") if ids else []
+        return [Attendee(**_filled(row)) for row in rows if not row["is_gone"]]
 
     def elsewhere(self, attendees: Collection[str], order_id: str) -> set[str]:
         """Of attendees, those that are in another order."""
@@ -107,11 +112,13 @@ class Documents:
         """
         return [key for (key,) in self._connection.execute(query).fetchall()]
 
-    def _rows(self, thing: str, names: Sequence[str], ids: Sequence[str]) -> list[dict[str, Any]]:
+    def _rows(
+        self, thing: str, names: Sequence[str], ids: Sequence[str], key: str = "order_id"
+    ) -> list[dict[str, Any]]:
         self._lend(ids)
         query = f"""
             select {", ".join(names)} from {self._tables[thing]} as things
-            where order_id in (select id from _lent_ids)
+            where {key} in (select id from _lent_ids)
         """
         return self._connection.execute(query).to_arrow_table().to_pylist()
 
@@ -127,6 +134,6 @@ def _told(table: str, names: Sequence[str]) -> str:
     return f"case when {table}.order_id is not null then cast(to_json({{{parts}}}) as varchar) end"
 
 
-def _filled(kind: type[Attendee] | type[Order], row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without what it leaves blank, which the kind's own defaults stand for."""
+def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what it leaves blank."""
     return {name: value for name, value in row.items() if value is not None and value != ""}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from reverse_etl.civicrm_state import Attendee, Facts, Row
+from reverse_etl.civicrm_state import Attendee, Facts, Row, in_order
 
 NAME, STREET, CITY, POSTAL_CODE, PHONE = 64, 96, 64, 64, 32  # characters that CiviCRM keeps
 ZIP = re.compile(r"(\d{5})-(\d{4})")
@@ -25,7 +25,9 @@ class Profile:
 
 def profile_of(attendees: Iterable[Attendee]) -> Profile:
     """What attendees who are one person say of themselves: of each thing, the latest changed that says it."""
-    latest = sorted(attendees, key=lambda each: (each.changed_at or EPOCH, each.attendee_id), reverse=True)
+    latest = sorted(
+        attendees, key=lambda each: (each.changed_at or EPOCH, in_order(each.attendee_id)), reverse=True
+    )
     named = next((each for each in latest if each.first_name or each.last_name), None)
     names = {name: _cut(getattr(named, name), NAME) for name in NAMES} if named else {}
     phone = next((each.work_phone for each in latest if each.work_phone), None)

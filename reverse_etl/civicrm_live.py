@@ -1,13 +1,14 @@
 """Reads what a CiviCRM site holds of some orders: few calls of many reads each, whatever the orders are."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
 from reverse_etl.civicrm_api import Ask, Site, SiteError
+from reverse_etl.civicrm_documents import Documents
 from reverse_etl.civicrm_state import REMOVED, Attendee, Facts, Live, Order, Policies, Row
 from reverse_etl.links import Link, Links, OrderLink
 
@@ -39,7 +40,6 @@ OPTIONS = (
     "phone_type",
     "currencies_enabled",
 )
-Elsewhere = Callable[[Collection[str], str], set[str]]
 
 
 def facts_of(site: Site, zone: ZoneInfo, words: Collection[str]) -> Facts:
@@ -108,14 +108,14 @@ class Reader:
     """Reads orders of one site.
 
     Args:
-        elsewhere: of attendees and an order, those that are in another order now.
+        documents: what is wanted of other orders.
     """
 
     def __init__(
-        self, site: Site, links: Links, facts: Facts, policies: Policies, elsewhere: Elsewhere
+        self, site: Site, links: Links, facts: Facts, policies: Policies, documents: Documents
     ) -> None:
         self._site, self._links, self._facts = site, links, facts
-        self._policies, self._elsewhere = policies, elsewhere
+        self._policies, self._documents = policies, documents
         self._states_of: set[int] = set()
 
     def read(self, orders: Sequence[Order], known: dict[str, OrderLink]) -> dict[str, Live]:
@@ -201,8 +201,14 @@ class Reader:
         if held:
             wanted = {"contribution_id": {"IN": [int(row["id"]) for row in held]}}
             payments = self._site.get3("ParticipantPayment", wanted)
+        sharing = self._links.attendees_of(int(row["id"]) for row in parts[0])
+        others = {each.attendee_id: each for each in self._documents.attendees(sharing)}
         for order in orders:
             live = lives[order.order_id]
+            own_ids = set(_ids(order))
+            for key, contact in sharing.items():
+                if key in others and key not in own_ids:
+                    live.others.setdefault(contact, []).append(others[key])
             live.participants = participants | registered
             self._keep_own(order, live)
             live.merged = merged
@@ -236,7 +242,7 @@ class Reader:
             for key, number in strays.items()
             if (link := linked[key]) is None or link.order_id == order.order_id
         }
-        elsewhere = self._elsewhere(list(strays), order.order_id) if strays else set()
+        elsewhere = self._documents.elsewhere(list(strays), order.order_id) if strays else set()
         live.left |= {key: number for key, number in strays.items() if key not in elsewhere}
         live.participants = {
             number: dict(live.participants[number]) for number in own & set(live.participants)
@@ -254,7 +260,7 @@ class Reader:
         attendees = set(_ids(order))
         links = self._links_of(order)
         missing = [key for key in links if key not in attendees]
-        elsewhere = self._elsewhere(missing, order.order_id) if missing else set()
+        elsewhere = self._documents.elsewhere(missing, order.order_id) if missing else set()
         for key, link in links.items():
             if link.new_contact_id is not None:
                 live.marked_contacts[key] = [link.new_contact_id]
@@ -262,6 +268,7 @@ class Reader:
                 continue
             if key in attendees:
                 live.links[key] = link.participant_id
+                live.linked_contacts[key] = link.contact_id
                 if link.order_id != order.order_id:
                     live.linked_elsewhere.add(key)
             elif key not in elsewhere:

@@ -199,14 +199,16 @@ class Facts:
 class Live:
     """What was read of one order. `decide` applies its own writes to it as it goes.
 
-    links: attendee to the participant it is linked to. linked_elsewhere: of these, those that were linked for
-    another order until now. left: attendees that are linked for this order, and in no order any more, to
-    their participants. moved: attendees in another order now. marked: attendee to the participants that carry
-    its marker. marked_contacts: attendee to contacts that carry its marker.
+    links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was of.
+    linked_elsewhere: attendees that were linked for another order until now. left: attendees that are linked
+    for this order and are in no order any more, to their participants. marked: attendee to the participants
+    that carry its marker; marked_contacts: to such contacts. others: contact to attendees of other orders who
+    are it too.
     """
 
     facts: Facts
     links: dict[str, int] = field(default_factory=dict)
+    linked_contacts: dict[str, int] = field(default_factory=dict)
     linked_elsewhere: set[str] = field(default_factory=set)
     left: dict[str, int] = field(default_factory=dict)
     marked: dict[str, list[int]] = field(default_factory=dict)
@@ -218,6 +220,7 @@ class Live:
     phones: dict[int, list[Row]] = field(default_factory=dict)
     addresses: dict[int, list[Row]] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
+    others: dict[int, list[Attendee]] = field(default_factory=dict)
     primary: str | None = None
     contribution_id: int | None = None  # as linked
     times_made: int = 0  # how often a contribution of the order was made

@@ -116,7 +116,7 @@ class Sync:
         self._progress("reading the site", 0, None)
         words = {each.civicrm_event for each in changed}
         self._facts = facts_of(self._site, self._zone, words)
-        self._reader = Reader(self._site, self._links, self._facts, self._policies, documents.elsewhere)
+        self._reader = Reader(self._site, self._links, self._facts, self._policies, documents)
         started, done = time.monotonic(), 0
         for some in _chunks(documents.orders(changed)):
             fresh = [order for order in some if not self._is_stale(order)]

@@ -102,7 +102,15 @@ class Links:
     def participant(self, attendee_id: str) -> Link | None:
         return next(iter(self._links("and source_id = ?", attendee_id)), None)
 
-    def _live(self, kind: str, columns: str, more: str = "", *parameters: str) -> list[tuple[Any, ...]]:
+    def attendees_of(self, contacts: Iterable[int]) -> dict[str, int]:
+        """Attendee to contact, of those whose participants are of these contacts."""
+        numbers = list(contacts)
+        marks = ", ".join("?" for _ in numbers)
+        return dict(
+            self._live(PARTICIPANT, "source_id, contact_id", f"and contact_id in ({marks})", *numbers)
+        )
+
+    def _live(self, kind: str, columns: str, more: str = "", *parameters: str | int) -> list[tuple[Any, ...]]:
         query = (
             f"select {columns} from civicrm_links where base_id = ? and kind = ? and unlinked_at is null"
             f" {more} order by link_id"
