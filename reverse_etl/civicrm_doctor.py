@@ -422,7 +422,7 @@ class _Doctor:
         for currency, orders in used:
             if currency not in enabled | {self.site.currency}:
                 problem = (
-                    f"{orders:,} orders are in {currency}, which the site has not enabled: none is written."
+                    f"Orders in {currency}, which the site has not enabled, are not written: {orders:,}."
                 )
                 remedy = "Enable it under Administer > Localization > Languages, Currency, Locations."
                 yield Finding(SYSTEM, "wrong", problem, remedy)
@@ -441,9 +441,7 @@ class _Doctor:
         found = self._rows(query)
         if found:
             count, names = sum(each[1] for each in found), [str(each[0]) for each in found]
-            problem = (
-                f"Ticket classes without a role: {_some(names)}. Their {count:,} attendees are left out."
-            )
+            problem = f"Ticket classes without a role: {_some(names)}. Attendees left out: {count:,}."
             remedy = f"Add them to civicrm_roles.csv, or a fallback_role to the event's line. {SUGGEST}"
             yield Finding(SYSTEM, "look", problem, remedy)
 
@@ -492,7 +490,7 @@ class _Doctor:
         mapped = [line.eventbrite_event for line in self.lines]
         names = [str(name) for (name,) in self._rows(query, {"mapped": mapped})]
         if names and self.lines:
-            said = f"{len(names):,} events to come are not mapped, and left alone: {_some(names)}."
+            said = f"Events to come that are not mapped, and left alone: {_some(names)}."
             yield Finding(SYSTEM, "ok", said, SUGGEST)
 
     def _rows(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:

@@ -23,6 +23,7 @@ from reverse_etl.civicrm_api import Site, site_time
 EVENTS = ("eventbrite_event", "civicrm_event", "fallback_role")
 ROLES = ("eventbrite_event", "ticket_class", "civicrm_role")
 DEFAULT_ROLE = "Attendee"
+MOST_ALONE = 10
 
 
 @dataclass(frozen=True)
@@ -116,22 +117,22 @@ def pairs(ours: Sequence[Event], theirs: Sequence[Event]) -> tuple[list[Pair], l
         by_name[folded(each.name)].append(each)
     sure: list[Pair] = []
     unsure: list[Pair] = []
-    alone: list[Event] = []
     alike: dict[tuple[str, date | None], list[Event]] = defaultdict(list)
     for each in ours:
         alike[folded(each.name), each.day].append(each)
     for each in ours:
         named = by_name[folded(each.name)] or _likes(each, theirs)
         same_day = [other for other in named if each.is_on(other.day)]
-        if not named:
-            alone.append(each)
-        elif len(same_day) == 1 and folded(same_day[0].name) == folded(each.name):
+        if len(same_day) == 1 and folded(same_day[0].name) == folded(each.name):
             twins = len(alike[folded(each.name), each.day]) > 1
             pair = Pair(each, same_day[0], "two events on Eventbrite are called so that day" if twins else "")
             (unsure if twins else sure).append(pair)
         else:
             unsure += [Pair(each, other, _against(each, other, len(same_day))) for other in same_day or named]
-    return sure, unsure, alone
+    taken = {pair.civicrm for pair in sure}
+    free = [pair for pair in unsure if pair.civicrm not in taken]
+    hopeful = {pair.eventbrite for pair in (*sure, *free)}
+    return sure, free, [each for each in ours if each not in hopeful]
 
 
 def _likes(event: Event, others: Iterable[Event]) -> list[Event]:
@@ -236,8 +237,10 @@ def _show(found: Suggestion, terminal: Terminal) -> None:
         _print(ROLES, found.roles)
     if found.alone:
         terminal.say("Nothing in CiviCRM is like these; make it there, or leave them out:", style="bold")
-        for event in found.alone:
+        for event in found.alone[:MOST_ALONE]:
             terminal.item(f"{event.id} {event.name}, {event.day or 'no day'}")
+        if len(found.alone) > MOST_ALONE:
+            terminal.item(f"and {len(found.alone) - MOST_ALONE:,} more, which --json lists")
     if not any((found.sure, found.unsure, found.roles, found.alone)):
         terminal.say("Every event on Eventbrite is mapped, and every ticket class has a role.")
     else:

@@ -349,9 +349,10 @@ def test_free_events_that_sell_and_money_that_the_site_does_not_take(
     assert bad(settings) == {}
     order(settings, "5551")
     order(settings, "5552", currency="EUR")
-    assert [what.rpartition(", ")[2] for what in bad(settings)] == [
-        "which is a free event: its orders become no contributions.",
-        "which the site has not enabled: none is written.",
+    assert list(bad(settings)) == [
+        "Line 2 of civicrm_events.csv maps e1 to Gala, which is a free event: its orders become no"
+        " contributions.",
+        "Orders in EUR, which the site has not enabled, are not written: 1.",
     ]
 
 
@@ -360,7 +361,7 @@ def test_classes_without_a_role_and_people_without_a_name(settings: Settings) ->
     attendee(settings, "118002", "5551", None)
     told = list(bad(settings))
     assert told == [
-        "Ticket classes without a role: VIP. Their 1 attendees are left out.",
+        "Ticket classes without a role: VIP. Attendees left out: 1.",
         "Gala: 1 of 2 attendees have no name and no e-mail yet. They wait until they have.",
     ]
     sql(settings, "delete from sync.sync_civicrm__attendees")
@@ -378,7 +379,7 @@ def test_events_to_come_that_are_not_mapped_are_named(settings: Settings) -> Non
     event(settings, "e6", "Old opera", "2020-12-24 01:00:00", "2020-12-23 20:00:00", has_ended=True)
     (said,) = [each for each in found(settings) if "not mapped" in each.what]
     assert (said.state, said.remedy) == ("ok", civicrm_doctor.SUGGEST)
-    assert said.what == "1 events to come are not mapped, and left alone: Opera."
+    assert said.what == "Events to come that are not mapped, and left alone: Opera."
 
 
 def test_a_warehouse_that_is_not_built_yet_is_no_trouble(settings: Settings) -> None:
@@ -411,6 +412,8 @@ def test_pairs_are_sure_of_one_name_and_day_only() -> None:
         (("e3", "4"), "it is called 'Grand opera' there"),
     ]
     assert [each.id for each in alone] == ["e4"]
+    # What is surely another's is nobody else's.
+    assert pairs([ours[0], Event("e8", "gala", later)], theirs[:1])[1:] == ([], [Event("e8", "gala", later)])
     twice = pairs([Event("e1", "Gala", day), Event("e9", "gala", day)], [Event("1", "Gala", day)])
     assert [pair.line[0] for pair in twice[1]] == ["e1", "e9"]
     both = pairs([Event("e1", "Gala", day)], [Event("1", "Gala", day), Event("2", "Gala", day)])
