@@ -735,8 +735,9 @@ def _move(work: _Work, held: Row, rule: str, wanted: str) -> None:
     if wanted == "Cancelled" and wanted not in allowed:
         wanted = "Refunded"
     if wanted not in allowed:
-        text = f"Its contribution is {current}, as staff set it, and cannot become {wanted}."
-        work.note("C12", key, text)
+        problem = f"Its contribution is {current} in CiviCRM, and cannot become {wanted} from there."
+        remedy = "Set it in CiviCRM as it should be, or to a status that can; it is looked at in every run."
+        work.decision.parked = Rejection(key, "C12", problem, remedy)
         return
     values = {"contribution_status_id": facts.contribution_statuses[wanted]}
     work.update(rule, "Contribution", key, held, values, rereads=wanted == "Cancelled")

@@ -275,13 +275,14 @@ class Note:
 
 @dataclass
 class Decision:
-    """steps: what to do, in order. rejection: why nothing of the order can be done. held: attendees that
-    wait for what they lack."""
+    """steps: what to do, in order. rejection: why nothing of the order can be done; parked: why something of
+    it cannot, so that the order is tried again. held: attendees that wait for what they lack."""
 
     steps: list[Write | Keep] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
     rejection: Rejection | None = None
+    parked: Rejection | None = None
 
     @property
     def writes(self) -> list[Write]:

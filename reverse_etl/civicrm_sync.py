@@ -173,7 +173,7 @@ class Sync:
     def _take(self, decision: Decision) -> None:
         self.outcome.notes += decision.notes
         self.outcome.held += decision.held
-        self.outcome.rejections += [decision.rejection] if decision.rejection else []
+        self.outcome.rejections += [each for each in (decision.rejection, decision.parked) if each]
 
     # -- sync
 
@@ -213,9 +213,11 @@ class Sync:
     def _settle(self, order: Order, decision: Decision) -> None:
         self._looked(order)
         self._take(decision)
-        self._resolve(order)
-        self._links.reject(decision.held)
-        self._links.settled(order.order_id, order.fingerprint, order.changed_at)
+        parked = [decision.parked] if decision.parked else []
+        self._resolve(order, but=order.order_id if parked else None)
+        self._links.reject([*decision.held, *parked])
+        if not parked:
+            self._links.settled(order.order_id, order.fingerprint, order.changed_at)
 
     def _reject(self, order: Order, rejection: Rejection) -> None:
         self._resolve(order, but=rejection.key)
