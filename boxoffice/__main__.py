@@ -49,6 +49,7 @@ def run(full: bool, as_json: bool) -> None:
             write_back(session, build_and_publish(session), ready)
         if session.settings.is_sandbox:
             session.next.append("See what went to Airtable: .venv/bin/python -m sandbox show airtable")
+            session.next.append("and what to CiviCRM: .venv/bin/python -m sandbox show civicrm")
             session.next.append("To leave sandbox mode, put your CSVs into data/sheets or a token into .env.")
 
     sys.exit(conduct("run", body, as_json=as_json))

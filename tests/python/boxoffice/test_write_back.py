@@ -34,7 +34,12 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
         assert session is run
         run.calls.append({"models": models, **options})
 
+    def sync_civicrm(session: Run, models: list[SyncModel], **options: Any) -> None:
+        assert session is run
+        run.calls.append({"civicrm": models, **options})
+
     monkeypatch.setattr(reverse_etl, "sync", sync)
+    monkeypatch.setattr(reverse_etl, "sync_civicrm", sync_civicrm)
     return run
 
 
@@ -49,7 +54,8 @@ def test_a_build_is_handed_on_and_the_sandbox_makes_its_base_ready(run: Run, is_
             "settings": reached,
             "unsound": ["sync_airtable__events"],
             "bootstrap": is_sandbox,
-        }
+        },
+        {"civicrm": [MODEL], "settings": reached, "unsound": ["sync_airtable__events"]},
     ]
     assert run.problems == []
 
