@@ -43,6 +43,7 @@ found as (
             lines.eventbrite_event = events.event_id
             or (
                 lines.eventbrite_event = events.event_name
+                and lines.eventbrite_event not in (select known.event_id from events as known)
                 and (
                     (named.events_listed = 1 and not events.is_deleted)
                     or (named.events_listed = 0 and named.events_named = 1)

@@ -94,6 +94,52 @@ def test_a_line_that_cannot_be_used_is_named(own, name, text, said):
     assert found.value.remedy
 
 
+EVENTS = "eventbrite_event,civicrm_event,fallback_role\n"
+ROLES = "eventbrite_event,ticket_class,civicrm_role\n"
+
+
+def test_events_and_roles_go_by_id_or_name_and_say_their_line(own):
+    kept(own, mappings.CIVICRM_EVENTS, f'\ufeff{EVENTS}800, 41 ,\n\n"Gala, late",Spring Gala, Attendee\n')
+    kept(own, mappings.CIVICRM_ROLES, f"{ROLES},VIP,Host\n800,VIP,Speaker\n")
+    assert mappings.civicrm_events(own) == [
+        mappings.EventLine(2, "800", "41", ""),
+        mappings.EventLine(4, "Gala, late", "Spring Gala", "Attendee"),
+    ]
+    assert mappings.civicrm_roles(own) == [
+        mappings.RoleLine(2, "", "VIP", "Host"),
+        mappings.RoleLine(3, "800", "VIP", "Speaker"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (mappings.CIVICRM_EVENTS, f"{EVENTS}800,,Host\n", "Line 2 of .* has no civicrm_event"),
+        (mappings.CIVICRM_EVENTS, f"{EVENTS},41,\n", "Line 2 of .* has no eventbrite_event"),
+        (mappings.CIVICRM_EVENTS, f"{EVENTS}800,41,\n 800 ,42,\n", "Line 3 of .* maps 800 a second time"),
+        (mappings.CIVICRM_EVENTS, f"{EVENTS}800,41\n", "line 2, has 2 cells, not 3"),
+        (mappings.CIVICRM_EVENTS, "eventbrite_event,civicrm_event\n", "does not begin with its header"),
+        (mappings.CIVICRM_ROLES, f"{ROLES}800,,Host\n", "Line 2 of .* has no ticket_class"),
+        (mappings.CIVICRM_ROLES, f"{ROLES},VIP,\n", "Line 2 of .* has no civicrm_role"),
+        (mappings.CIVICRM_ROLES, f"{ROLES},VIP,A\n,VIP,B\n", "Line 3 of .* maps VIP a second time"),
+        (mappings.CIVICRM_ROLES, f"{ROLES}8,VIP,A\n\n8,VIP,A\n", "Line 4 of .* maps VIP of 8 a second time"),
+        (mappings.CIVICRM_ROLES, None, "cannot be read"),
+    ],
+)
+def test_a_line_for_civicrm_that_cannot_be_used_stops_before_any_work(own, name, text, said):
+    for each in mappings.NEEDED:
+        kept(own, each, (mappings.DEFAULTS / each).read_text())
+    mappings.check(own)
+    if text is None:
+        own.mappings_dir.joinpath(name).unlink()
+    else:
+        kept(own, name, text)
+    with pytest.raises(ConfigurationError, match=said) as found:
+        mappings.check(own)
+    assert name in str(found.value)
+    assert found.value.remedy
+
+
 def test_a_file_that_is_no_text_is_named(own):
     (own.mappings_dir / mappings.SETTINGS).write_bytes(b"\xff\xfe\x00d")
     with pytest.raises(ConfigurationError, match="is no UTF-8 text"):

@@ -95,6 +95,9 @@ TABLES: dict[str, dict[str, str]] = {
     "ops.airtable_keys": _columns(
         "base_id text, table_id text, key text, record_id text, written_at timestamp"
     ),
+    # What people keep; dbt must be told to leave these seeds alone where a world fills them.
+    "reference.civicrm_events": _columns("eventbrite_event text, civicrm_event text, fallback_role text"),
+    "reference.civicrm_roles": _columns("eventbrite_event text, ticket_class text, civicrm_role text"),
     **{
         f"bronze_sheets.{name}": {
             "_file": "text",
@@ -372,6 +375,26 @@ class Bronze:
                 "key": key,
                 "record_id": id,
                 "written_at": instant(LANDED),
+            }
+        )
+
+    # Mappings: lines that people keep.
+
+    def mapped(self, eventbrite_event: str, civicrm_event: str, fallback_role: str | None = None) -> None:
+        self.tables["reference.civicrm_events"].append(
+            {
+                "eventbrite_event": eventbrite_event,
+                "civicrm_event": civicrm_event,
+                "fallback_role": fallback_role,
+            }
+        )
+
+    def role(self, eventbrite_event: str | None, ticket_class: str, civicrm_role: str) -> None:
+        self.tables["reference.civicrm_roles"].append(
+            {
+                "eventbrite_event": eventbrite_event,
+                "ticket_class": ticket_class,
+                "civicrm_role": civicrm_role,
             }
         )
 

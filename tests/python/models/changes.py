@@ -33,6 +33,7 @@ def changed_attendee(world: Bronze, random: Random, now: datetime) -> None:
             {"status": pick(wild.ONLINE_STATUSES)},
             {"checked_in": True, "status": "Checked In"},
             {"profile": {"name": pick(["Ann", "Info Requested", None]), "email": pick(wild.EMAILS)}},
+            {"profile": pick(wild.PROFILES)},
             {"order_id": pick(["1000", "1001", "1002", "1999", None])},
             {"event_id": pick(["800", "801", "808", "899"])},
             {"ticket_class_id": pick(["300", "301", "305", "399", None])},

@@ -10,6 +10,8 @@ import pytest
 from tests.python.models import wild
 from tests.python.models.bronze import LANDED, Bronze, instant
 
+# What the world maps stays: the project's own mappings are empty.
+WORLDS = ("--exclude", "civicrm_events", "civicrm_roles")
 # BOXOFFICE_SEEDS=100-120 tries others.
 SEEDS = range(*map(int, os.environ.get("BOXOFFICE_SEEDS", "1-3").split("-")))
 
@@ -56,7 +58,7 @@ def test_models_build_from_payloads_nobody_sends(warehouse_of) -> None:
                     if "payload" in row:
                         row["payload"] = spoiled(random, row["payload"])
         staff_base(world, random)
-        warehouse_of(world).build("--exclude-resource-type", "unit_test")
+        warehouse_of(world).build(*WORLDS, "--exclude-resource-type", "unit_test")
 
 
 def spoiled(random: Random, payload: str) -> str:

@@ -41,6 +41,17 @@ EMAILS = [
     "Info Requested",
     "c@example.org",
 ]
+# What is collected beside name and e-mail.
+PROFILES: list[dict[str, Any]] = [
+    {},
+    {"addresses": {}},
+    {"addresses": None, "work_phone": " "},
+    {"first_name": "Kim", "last_name": "Bu yer ", "work_phone": "+1 212 555 0100"},
+    {"first_name": " ", "last_name": "Only", "addresses": {"bill": {}, "home": {"city": "Ghent"}}},
+    {"first_name": "Info", "last_name": "Requested", "name": "Info Requested"},
+    {"first_name": "Zoë", "addresses": {"bill": {"address_1": "9 Pier Rd", "region": "MA", "country": "us"}}},
+    {"addresses": {"bill": {"address_1": "", "address_2": "Rear", "city": " Graz ", "postal_code": "8010"}}},
+]
 TIMES = [
     "", "soon", "2026-02-30", "31/01/2026", "2026-01-15", "2026-01-15 23:59:59", "2026-01-16T00:00:00",
     "2026-01-15T22:10:00Z", "2026-01-15 22:10:00+09:00", "2026-01-15 10:30", "1899-12-31", "2150-01-01",
@@ -64,7 +75,24 @@ def world(seed: int, size: int = 60) -> Bronze:
             )
         )
     _airtable(bronze, Random(f"airtable {seed}"))
+    map_anew(bronze, Random(f"civicrm {seed}"))
     return bronze
+
+
+def map_anew(bronze: Bronze, random: Random) -> None:
+    """Other events mapped to CiviCRM: by id, by name, by both, by what is none or by what several bear."""
+    bronze.tables["reference.civicrm_events"].clear()
+    bronze.tables["reference.civicrm_roles"].clear()
+    pick = random.choice
+    events = ["800", "801", "802", "808", "899", "999", "Show 800", " Show 803", "Show 804", "Gala"]
+    for event in random.sample(events, pick([0, 3, 6, 8])):
+        bronze.mapped(
+            event, pick(["41", "Spring Gala", f"At the site {event}"]), pick([None, "", "1", "Attendee"])
+        )
+    of = [None, None, "", "800", "801", "Show 803", "Gala", "999"]
+    classes = ["300", "301", " 302", "305", "399", "General", "Class 300", "Class 304", "Seat", "nothing"]
+    for event, ticket_class in {(pick(of), pick(classes)) for _ in range(pick([0, 4, 12]))}:
+        bronze.role(event, ticket_class, pick(["Attendee", "Speaker", "4"]))
 
 
 def _online(bronze: Bronze, random: Random, size: int) -> None:
@@ -191,7 +219,11 @@ def _order(
                 refunded=pick([False, False, True]),
                 costs=costs(price, currency, fee=price // 25, payment_fee=price // 40, tax=price // 11),
                 missing_since=_maybe_missing(random),
-                profile={"name": f"Guest {id}", "email": EMAILS[int(id) % 5]},
+                profile={
+                    "name": f"Guest {id}",
+                    "email": EMAILS[int(id) % 5],
+                    **PROFILES[int(id) % len(PROFILES)],
+                },
                 **base,
             )
 
