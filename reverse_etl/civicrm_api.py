@@ -34,6 +34,7 @@ PAGE_SIZE = 500
 TOGETHER = 50
 ATTEMPTS = 5
 CONNECT, ANSWER = 10, 90  # seconds
+LANDING = 10.0  # seconds in which a write whose answer was lost may still be done
 # All else could delete: v4 `replace` does, and v3 `ParticipantPayment.delete` takes the contribution along.
 WRITES = ("create", "update", "save", "set")
 STAMP = "%Y-%m-%d %H:%M:%S"
@@ -370,6 +371,8 @@ class Site:
             problem = f"The site did not give {request.what}: {reason}."
             error = Unreachable(rule, problem, "Run again later: what was written stays.", maybe_done=False)
             return _Again(error, is_undone=True)
+        # Who looked at once could miss what is still under way.
+        self._sleep(LANDING)
         problem = f"The site did not say whether it changed {request.what}: {reason}."
         return Unreachable(rule, problem, _LOOKS, maybe_done=True)
 

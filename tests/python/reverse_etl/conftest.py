@@ -13,6 +13,7 @@ import pytest
 from boxoffice import ops
 from boxoffice.airtable_api import Client
 from boxoffice.build import SyncColumn, SyncModel
+from reverse_etl import civicrm_api
 from reverse_etl.airtable import DESTINATION, Outcome, Sync
 from reverse_etl.journal import Journal
 from sandbox.bases import Base
@@ -258,6 +259,15 @@ def count(outcome: Outcome) -> dict[str, int]:
         for kind, rows in written.done.items():
             found[kind] = found.get(kind, 0) + rows
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_civicrm() -> Iterator[None]:
+    """Stand-ins on this machine need no patience."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(civicrm_api, "LANDING", 0.0)
+        patch.setattr(civicrm_api, "_BACKOFF", lambda state: 0.0)
+        yield
 
 
 SCOPES = ["data.records:read", "data.records:write", "schema.bases:read", "schema.bases:write"]
