@@ -128,7 +128,7 @@ def process_environment(folder: Path, overrides: dict[str, str] | None = None) -
     blanks = dict.fromkeys(
         (
             *("EVENTBRITE_TOKEN", "EVENTBRITE_ORGANIZATION_ID", "AIRTABLE_TOKEN", "AIRTABLE_BASE_ID"),
-            *("SHEETS_TIMEZONE", "MAPPINGS_DIR"),
+            *("CIVICRM_URL", "CIVICRM_API_KEY", "CIVICRM_TIMEZONE", "SHEETS_TIMEZONE", "MAPPINGS_DIR"),
         ),
         "",
     )

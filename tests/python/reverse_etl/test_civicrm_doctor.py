@@ -3,6 +3,7 @@ status that is made. What `--suggest-mapping` proposes."""
 
 import csv
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from boxoffice import settings as settings_module
 from boxoffice.errors import ConfigurationError
@@ -19,6 +21,7 @@ from boxoffice.findings import Finding
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 from reverse_etl import civicrm_doctor, civicrm_suggest
+from reverse_etl.__main__ import main
 from reverse_etl.civicrm import REMOVED_STATUS
 from reverse_etl.civicrm_suggest import Event, folded, pairs, role_of
 from sandbox.civicrm.app import KEY, PERMISSIONS
@@ -461,6 +464,25 @@ def test_suggestions_can_be_pasted_and_change_nothing(
     _, document = civicrm_suggest.suggested(settings, Terminal(as_json=True))
     assert (document["events"], document["unsure"], document["roles"]) == ([], [], [])
     assert bad(settings) == {}
+
+
+def test_suggestions_are_asked_for_by_a_command(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAPPINGS_DIR", str(settings.mappings_dir))
+    monkeypatch.setenv("DATABASE_URL", f"duckdb:///{settings.warehouse_path}")
+    monkeypatch.setenv("CIVICRM_URL", str(settings.civicrm_url))
+    monkeypatch.setenv("CIVICRM_API_KEY", KEY)
+    monkeypatch.setenv("CIVICRM_TIMEZONE", "America/New_York")
+    said = CliRunner().invoke(main, ["civicrm", "--suggest-mapping", "--json"])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout)["roles"] == []
+    said = CliRunner().invoke(main, ["civicrm", "--suggest-mapping"])
+    assert said.stdout == "Every event on Eventbrite is mapped, and every ticket class has a role.\n"
+    for words in (["--suggest-mapping"], ["airtable", "--suggest-mapping"]):
+        assert CliRunner().invoke(main, words).exit_code == 2
+    monkeypatch.setenv("CIVICRM_TIMEZONE", "")
+    said = CliRunner().invoke(main, ["civicrm", "--suggest-mapping"])
+    assert said.exit_code == 2
+    assert "CIVICRM_TIMEZONE is not" in said.output
 
 
 def test_suggestions_need_a_site_and_events(settings: Settings) -> None:

@@ -88,6 +88,8 @@ def test_an_order_is_settled_until_somebody_has_to_look(links: Links) -> None:
         "5552": OrderLink(contribution_id=456),
     }
     links.settled("5551", "f2", CHANGED)
+    assert links.order("5551") == links.orders()["5551"]
+    assert links.order("5559") == OrderLink()
     links.unsettle(["5551"])
     links.unlink_contribution("5551", "C13")
     assert links.orders()["5551"] == OrderLink(None, CHANGED, "118001", None)
