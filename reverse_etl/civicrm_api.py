@@ -81,6 +81,11 @@ class Unreachable(SiteError):
         super().__init__(rule, problem, remedy)
         self.maybe_done = maybe_done
 
+    @property
+    def is_overload(self) -> bool:
+        """Whether less at once could have been answered."""
+        return self.rule == "ended" or self.rule.startswith("status ")
+
 
 class _Again(Exception):
     """Trouble that may pass. is_undone: surely nothing was written. error: what to raise in the end."""
@@ -147,6 +152,7 @@ class Site:
         self._session = new_session(url)
         self._session.headers["X-Requested-With"] = "XMLHttpRequest"
         self._last: Call | None = None
+        self._together = TOGETHER
         self._is_known = False
         self.calls = 0
         self.written = 0
@@ -205,27 +211,37 @@ class Site:
         return self._values(self._call(_v4(entity, action, params or {}, is_read=True)))
 
     def ask(self, calls: Sequence[Ask]) -> list[list[Any] | SiteError]:
-        """What each of many reads gives, in order, TOGETHER of them in one HTTP call.
+        """What each of many reads gives, in order, TOGETHER of them in one HTTP call; fewer once that was too
+        much for the site.
 
         Raises:
             Denied, Unreachable: see there. What is refused of a single read stands in its place.
         """
+        for each in calls:
+            _check_reads(each.action)
         found: list[list[Any] | SiteError] = []
-        for start in range(0, len(calls), TOGETHER):
-            some = calls[start : start + TOGETHER]
-            for each in some:
-                _check_reads(each.action)
-            self._make_known()
-            # Names, as PHP makes a list of what is numbered.
-            named = {f"c{place}": [each.entity, each.action, each.params] for place, each in enumerate(some)}
-            entities = " and ".join(sorted({each.entity for each in some}))
-            form = {"calls": orjson.dumps(named).decode()}
-            body = self._call(_Request("civicrm/ajax/api4", form, entities, True))
-            if not set(named) <= set(body):
-                problem = "The site's answer does not tell of all that was asked."
-                raise self._failed(Unreachable("answer", problem, "Run again later.", maybe_done=False))
-            found += [self._item(each, body[f"c{place}"]) for place, each in enumerate(some)]
+        while len(found) < len(calls):
+            some = calls[len(found) : len(found) + self._together]
+            try:
+                found += self._asked(some)
+            except Unreachable as error:
+                if len(some) == 1 or not error.is_overload:
+                    raise
+                self._together = len(some) // 2
+                self.failures = [each for each in self.failures if each is not error.call]
         return found
+
+    def _asked(self, some: Sequence[Ask]) -> list[list[Any] | SiteError]:
+        self._make_known()
+        # Names, as PHP makes a list of what is numbered.
+        named = {f"c{place}": [each.entity, each.action, each.params] for place, each in enumerate(some)}
+        entities = " and ".join(sorted({each.entity for each in some}))
+        form = {"calls": orjson.dumps(named, default=str).decode()}
+        body = self._call(_Request("civicrm/ajax/api4", form, entities, True))
+        if not set(named) <= set(body):
+            problem = "The site's answer does not tell of all that was asked."
+            raise self._failed(Unreachable("answer", problem, "Run again later.", maybe_done=False))
+        return [self._item(each, body[f"c{place}"]) for place, each in enumerate(some)]
 
     def _item(self, asked: Ask, body: Any) -> list[Any] | SiteError:
         about = _v4(asked.entity, asked.action, {}, is_read=True)
@@ -365,7 +381,7 @@ class Site:
             return _Again(Unreachable("connection", problem, remedy, maybe_done=False), is_undone=True)
         return self._unheard(request, f"the connection ended ({name})")
 
-    def _unheard(self, request: _Request, reason: str, rule: str = "connection") -> Exception:
+    def _unheard(self, request: _Request, reason: str, rule: str = "ended") -> Exception:
         """The answer to what was sent is lost."""
         if request.is_read:
             problem = f"The site did not give {request.what}: {reason}."

@@ -108,7 +108,7 @@ def test_a_listing_comes_whole_in_pages_by_id(
 def test_many_reads_go_in_one_call_and_one_that_is_refused_leaves_the_others(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(civicrm_api, "TOGETHER", 3)
+    monkeypatch.setattr(site, "_together", 3)
     values = {"email_primary.email": "INES@example.org"}
     site.write("Contact", "create", {"values": INES})
     site.calls = 0
@@ -146,6 +146,22 @@ def test_a_read_that_never_comes_ends_in_a_sentence(site: Site, stand_in: StandI
     with pytest.raises(Unreachable, match="a web page came in place of data") as caught:
         site.get("LocationType")
     assert not caught.value.maybe_done
+    assert len(site.failures) == 1
+
+
+def test_a_site_that_cannot_answer_so_many_at_once_is_asked_for_fewer(
+    site: Site, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault(stand_in, "bad_gateway", "api4$", times=3)
+    monkeypatch.setattr(site, "_together", 8)
+    found = site.ask([Ask("LocationType", "get", {"limit": number}) for number in range(1, 6)] * 2)
+    assert [len(each) for each in found if isinstance(each, list)] == [1, 2, 3, 4, 5] * 2
+    sizes = [len(each["params"]) for each in stand_in.call("GET", "/civicrm/requests")["requests"]]
+    assert sizes == [8, 8, 8, 4, 4, 2]
+    assert site.failures == []
+    fault(stand_in, "drop", times=None)
+    with pytest.raises(Unreachable, match="the connection ended"):
+        site.ask([Ask("LocationType")] * 4)
     assert len(site.failures) == 1
 
 
@@ -279,6 +295,21 @@ def test_hidden_errors_tell_how_to_see_them(site: Site, stand_in: StandIn) -> No
     with pytest.raises(Denied) as denied:
         site.write("Participant", "create", {"values": {"event_id": 1}})
     assert denied.value.rule == "permission"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "rule"),
+    [(302, Denied, "moved"), (403, Denied, "blocked"), (405, Denied, "blocked"), (429, Unreachable, "pace")],
+)
+def test_what_stands_before_the_site_is_told_from_it(
+    site: Site, stand_in: StandIn, status: int, kind: type[civicrm_api.SiteError], rule: str
+) -> None:
+    fault(stand_in, "answer", status=status, body="<html>", times=3)
+    with pytest.raises(kind) as caught:
+        site.write("Contact", "create", {"values": INES})
+    assert caught.value.rule == rule
+    assert not getattr(caught.value, "maybe_done", False)
+    assert len(rows(stand_in, "Contact")) == 2
 
 
 def test_names_and_keys_stay_out_of_what_is_shown(site: Site, stand_in: StandIn) -> None:
