@@ -416,8 +416,9 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
     if choice.is_new:
         values: Row = {"contact_type": "Individual", **names, "source": attendee.marker}
         values |= {"email_primary.email": email} if email else {}
-        shares = any(each is not attendee and _shares_email(each, attendee) for each in members)
-        work.create(rule, "Contact", key, values, made=contact, rereads=shares)
+        others = [each for each in members if each is not attendee and _shares_email(each, attendee)]
+        shared = tuple(each.attendee_id for each in others)
+        work.create(rule, "Contact", key, values, made=contact, shared=shared)
         live.contacts[contact] |= names
         live.emails[contact] = [{"id": 0, "email": email, "is_primary": True}] if email else []
     else:

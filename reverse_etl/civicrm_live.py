@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -171,6 +172,17 @@ class Reader:
                 lives[of_order[key]].marked_contacts.setdefault(key, []).append(int(row["id"]))
         self._second(orders, lives, participants, held)
         return lives
+
+    def duplicates(self, order: Order, keys: Collection[str]) -> dict[str, set[int]]:
+        """Attendee to the contacts that are its duplicates now."""
+        some = replace(order, attendees=tuple(each for each in order.attendees if each.attendee_id in keys))
+        asked = list(self._duplicate_asks([some]).values())
+        found = self._site.ask([ask for ask, _ in asked])
+        return {
+            key: {int(row["id"]) for row in _rows(result)}
+            for (_, owners), result in zip(asked, found, strict=True)
+            for _, key in owners
+        }
 
     def _second(
         self,

@@ -14,6 +14,7 @@ from reverse_etl.links import DESTINATION
 from reverse_etl.show import LONGEST, MOST_CHANGES, MOST_KEYS, PERSONAL
 
 OF_PEOPLE = ("Contact", "Email", "Phone", "Address")
+PLAIN = ("contact_type", "source")
 MOST_NOTES = 3  # of a rule
 
 
@@ -120,7 +121,7 @@ def _line(order: str, write: Write) -> str:
 
 
 def _cell(write: Write, name: str, value: Any) -> str:
-    if write.entity in OF_PEOPLE and not name.endswith("_id"):
+    if write.entity in OF_PEOPLE and name not in PLAIN and not name.endswith("_id"):
         return PERSONAL
     new = _value(value)
     return new if write.action == "create" else f"{_value(write.before.get(name))} -> {new}"

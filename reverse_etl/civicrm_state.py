@@ -249,7 +249,8 @@ class Keep:
 class Write:
     """One call that changes something. key: the attendee or order it is for. made: stands for its id.
 
-    before: what the site held in the fields it changes. rereads: what others hold may change with it.
+    before: what the site held in the fields it changes. rereads: what others hold may change with it. shared:
+    attendees whose duplicates may be others since a contact was made.
     """
 
     rule: str
@@ -262,6 +263,7 @@ class Write:
     made: int | None = None
     keep: Keep | None = None
     rereads: bool = False
+    shared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

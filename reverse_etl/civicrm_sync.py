@@ -121,16 +121,19 @@ class Sync:
         for some in _chunks(documents.orders(changed)):
             fresh = [order for order in some if not self._is_stale(order)]
             lives = self._reader.read(fresh, self._known) if fresh else {}
-            touched: set[int] = set()
+            moved: set[int | str] = set()
             for order in fresh:
                 live = lives[order.order_id]
-                if writes and touched & set(live.contacts):
-                    live = self._read(order)
-                if writes:
-                    self._sync(order, live)
-                    touched |= set(live.contacts)
-                else:
+                if not writes:
                     self._plan(order, live)
+                    continue
+                own = _emails(order) | set(live.contacts)
+                if moved & own:
+                    live = self._read(order)
+                before = len(self.outcome.writes)
+                self._sync(order, live)
+                if len(self.outcome.writes) > before:
+                    moved |= own
             done += len(some)
             left = (time.monotonic() - started) / done * (len(changed) - done)
             self._progress(f"orders, {_duration(left)} left", done, len(changed))
@@ -186,7 +189,7 @@ class Sync:
                 self._reject(order, decision.rejection)
                 break
             try:
-                is_done = self._carry_out(order, decision)
+                is_done = self._carry_out(order, live, decision)
             except Refused as refusal:
                 adopted = self._adopted(order, refusal)
                 if not adopted:
@@ -249,7 +252,7 @@ class Sync:
         self._links.keep(contribution=(order.order_id, refusal.ids[0]))
         return True
 
-    def _carry_out(self, order: Order, decision: Decision) -> bool:
+    def _carry_out(self, order: Order, live: Live, decision: Decision) -> bool:
         """Do the steps of a decision. Returns False when the order has to be read again before the rest."""
         is_marked = False
         for step in decision.steps:
@@ -265,9 +268,14 @@ class Sync:
                 if not lost.maybe_done:
                     raise
                 return False
-            if step.rereads:
+            if step.rereads or (step.shared and not self._is_foreseen(order, live, step.shared)):
                 return False
         return True
+
+    def _is_foreseen(self, order: Order, live: Live, keys: Sequence[str]) -> bool:
+        """Whether the site's rule takes these attendees for whom `decide` took them."""
+        found = self._reader.duplicates(order, keys)
+        return all({self._id(each) for each in live.duplicates.get(key, ())} == found[key] for key in found)
 
     def _write(self, order: Order, write: Write) -> None:
         self._rule = write.rule
@@ -346,20 +354,21 @@ class Sync:
 
 
 def _chunks(orders: Iterator[Order]) -> Iterator[list[Order]]:
-    """Orders that are read together: no two share an e-mail, as the first could make the other's contact."""
+    """Orders that are read together."""
     chunk: list[Order] = []
-    emails: set[str] = set()
     seats = 0
     for order in orders:
-        own = {each.email.casefold() for each in order.attendees if each.email}
-        if chunk and (own & emails or seats + len(order.attendees) > TOGETHER):
+        if chunk and seats + len(order.attendees) > TOGETHER:
             yield chunk
-            chunk, emails, seats = [], set(), 0
+            chunk, seats = [], 0
         chunk.append(order)
-        emails |= own
         seats += max(1, len(order.attendees))
     if chunk:
         yield chunk
+
+
+def _emails(order: Order) -> set[int | str]:
+    return {each.email.casefold() for each in order.attendees if each.email}
 
 
 def _duration(seconds: float) -> str:
