@@ -346,6 +346,34 @@ def test_a_key_that_is_no_good_is_not_an_empty_site(
         assert site.calls == 1
 
 
+def test_the_sites_own_currency_is_known_as_far_as_it_tells(stand_in: StandIn) -> None:
+    def currency() -> str | None:
+        with Site(stand_in.civicrm, KEY, sleep=lambda seconds: None) as site:
+            site.who()
+            assert site.failures == []
+            return site.currency
+
+    assert currency() == "USD"
+    groups = stand_in.call("GET", "/civicrm/rows/OptionGroup")["rows"]
+    (group,) = [each["id"] for each in groups if each["name"] == "currencies_enabled"]
+    values = {"option_group_id": group, "label": "EUR", "value": "EUR", "name": "EUR"}
+    made = stand_in.call(
+        "POST", "/civicrm/changes", {"do": "create", "entity": "OptionValue", "values": values}
+    )
+    assert currency() == "USD"
+    denied = {"error_code": 0, "error_message": "Authorization failed: CiviCRM APIv4", "status": 403}
+    fault(stand_in, "answer", "Setting/get$", status=403, body=denied)
+    assert currency() is None
+    change = {
+        "do": "update",
+        "entity": "OptionValue",
+        "id": made["changed"][0],
+        "values": {"is_default": True},
+    }
+    stand_in.call("POST", "/civicrm/changes", change)
+    assert currency() == "EUR"
+
+
 def test_a_missing_permission_ends_the_run_by_v4_and_v3(site: Site, stand_in: StandIn) -> None:
     switch(stand_in, keys={KEY: user("register for events", "edit contributions")})
     pair = {"participant_id": 1, "contribution_id": 1}

@@ -285,6 +285,19 @@ def test_a_status_that_cannot_be_made_is_described(settings: Settings, stand_in:
         assert words in " ".join(bad(settings))
 
 
+def test_what_only_administrators_may_know_is_not_needed(settings: Settings, stand_in: StandIn) -> None:
+    """As CiviCRM is, unlike the stand-in: what its list of permissions does not name is administrators'."""
+    denied = {"error_code": 0, "error_message": "Authorization failed: CiviCRM APIv4", "status": 403}
+    fault = {"do": "answer", "status": 403, "body": denied, "times": None}
+    for entity in ("ParticipantStatusType", "Setting", "Domain", "DedupeRuleGroup"):
+        stand_in.call("POST", "/civicrm/faults", {**fault, "path": f"/{entity}/"})
+    ((what, remedy),) = bad(settings).items()
+    assert "is missing, and cannot be made" in what
+    assert remedy.startswith("Make it under Administer")
+    change(stand_in, "create", entity="ParticipantStatusType", values=REMOVED_STATUS)
+    assert bad(settings) == {}
+
+
 @pytest.mark.parametrize(
     ("zone", "words"),
     [
