@@ -13,7 +13,8 @@ from boxoffice.build import SyncModel
 from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
 from boxoffice.session import Session, conduct, observe
 from boxoffice.settings import Settings
-from reverse_etl import airtable, civicrm_show, civicrm_state, civicrm_sync, links, show
+from boxoffice.terminal import Terminal
+from reverse_etl import airtable, civicrm_explain, civicrm_show, civicrm_state, civicrm_sync, links, show
 from reverse_etl.airtable import NotSetUp, Sync
 from reverse_etl.civicrm_api import Site
 from reverse_etl.civicrm_suggest import suggested
@@ -224,6 +225,18 @@ def sync_civicrm(
             civicrm_show.outcome(session, step, run.outcome, site, writes=writes)
 
 
+def _explained(
+    destination: str | None, key: str, settings: Settings, terminal: Terminal
+) -> tuple[int, dict[str, Any]]:
+    """By the destination; by all that are set up where none is named."""
+    tellers = {airtable.DESTINATION: explained, links.DESTINATION: civicrm_explain.explained}
+    has_site = settings.is_sandbox or settings.civicrm_url is not None
+    if destination is not None or not has_site:
+        return tellers[destination or airtable.DESTINATION](key, settings, terminal)
+    told = {name: teller(key, settings, terminal) for name, teller in tellers.items()}
+    return min(code for code, _ in told.values()), {name: document for name, (_, document) in told.items()}
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("destination", required=False, type=click.Choice([airtable.DESTINATION, links.DESTINATION]))
 @click.option("--plan", "plans", is_flag=True, help="Show what would be written, and write nothing.")
@@ -247,7 +260,7 @@ def main(
     if suggests:
         sys.exit(observe("suggest-mapping", suggested, as_json=as_json))
     if key is not None:
-        sys.exit(observe("explain", partial(explained, key), as_json=as_json))
+        sys.exit(observe("explain", partial(_explained, destination, key), as_json=as_json))
 
     def body(session: Session) -> None:
         models, unsound = build.sound_sync_models(session.settings, session.ops.failed_tests())

@@ -149,8 +149,8 @@ class Sync:
         return is_stale
 
     def _read(self, order: Order) -> Live:
-        self._known = self._links.orders()
-        return self._reader.read([order], self._known)[order.order_id]
+        known = {order.order_id: self._links.order(order.order_id)}
+        return self._reader.read([order], known)[order.order_id]
 
     # -- plan
 
@@ -246,7 +246,7 @@ class Sync:
 
     def _adopted(self, order: Order, refusal: Refused) -> bool:
         """C4: a contribution that the site names as the order's own."""
-        held = self._links.orders().get(order.order_id, OrderLink()).contribution_id
+        held = self._links.order(order.order_id).contribution_id
         if not isinstance(refusal, Duplicate) or not refusal.ids or held in refusal.ids:
             return False
         self._links.keep(contribution=(order.order_id, refusal.ids[0]))

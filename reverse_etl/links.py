@@ -79,22 +79,24 @@ class Links:
 
     def orders(self) -> dict[str, OrderLink]:
         """Every order that is known, by its id."""
-        return self._orders()
+        return self._orders("", "")
 
     def order(self, order_id: str) -> OrderLink:
-        """What is known of an order; nothing of one that is not."""
-        return self._orders(order_id).get(order_id, OrderLink())
+        """What is known of one order."""
+        return self._orders("and order_id = ?", "and source_id = ?", order_id).get(order_id, OrderLink())
 
-    def _orders(self, *only: str) -> dict[str, OrderLink]:
-        query = "select order_id, fingerprint, changed_at, primary_attendee from civicrm_orders"
-        query += f" where base_id = ? {'and order_id = ?' if only else ''}"
+    def _orders(self, of_order: str, of_link: str, *parameters: str) -> dict[str, OrderLink]:
+        query = (
+            "select order_id, fingerprint, changed_at, primary_attendee from civicrm_orders"
+            f" where base_id = ? {of_order}"
+        )
         found = {
             order: OrderLink(fingerprint, _moment(changed_at), primary)
-            for order, fingerprint, changed_at, primary in self._sql.execute(query, (self._base, *only))
+            for order, fingerprint, changed_at, primary in self._sql.execute(query, (self._base, *parameters))
         }
         columns = "source_id, record_id"
-        for order, record in self._live(CONTRIBUTION, columns, "and source_id = ?" if only else "", *only):
-            found[order] = replace(found.get(order, OrderLink()), contribution_id=record)
+        for order, contribution in self._live(CONTRIBUTION, columns, of_link, *parameters):
+            found[order] = replace(found.get(order, OrderLink()), contribution_id=contribution)
         return found
 
     def links(self) -> dict[str, Link]:
