@@ -250,7 +250,7 @@ def _seen_primary(live: Live, candidates: Sequence[str]) -> str | None:
     paying = {int(row["participant_id"]) for row in live.payments}
     registering = {row.get("registered_by_id") for row in live.participants.values()}
     for participants in (paying, registering):
-        found = [each for each in candidates if live.links.get(each) in participants]
+        found = [each for each in candidates if each in live.links and live.links[each] in participants]
         if found:
             return min(found, key=in_order)
     return None

@@ -10,6 +10,7 @@ import orjson
 
 from reverse_etl.civicrm_api import Ask, Site, SiteError
 from reverse_etl.civicrm_documents import Documents
+from reverse_etl.civicrm_fields import as_typed
 from reverse_etl.civicrm_state import REMOVED, Attendee, Facts, Live, Order, Policies, Row
 from reverse_etl.links import Link, Links, OrderLink
 
@@ -34,6 +35,11 @@ EVENT = (
     *("id", "title", "is_active", "is_template", "is_monetary", "financial_type_id", "currency"),
     "dedupe_rule_group_id",
 )
+# Who may not administer CiviCRM sees statuses this way only.
+STATUSES = Ask(
+    *("Participant", "getFields"),
+    {"action": "get", "where": [["name", "=", "status_id"]], "loadOptions": ["id", "name", "label"]},
+)
 OPTIONS = (
     "participant_role",
     "payment_instrument",
@@ -56,7 +62,7 @@ def facts_of(site: Site, zone: ZoneInfo, words: Collection[str]) -> Facts:
     found = site.ask(
         [
             Ask("Event", "get", {"select": EVENT, "where": [where, ["is_template", "IN", EITHER]]}),
-            Ask("ParticipantStatusType", "get", {"select": ["id", "name"]}),
+            STATUSES,
             Ask("OptionValue", "get", {"select": option, "where": groups}),
             Ask("LocationType", "get", {"select": ["id", "name", "is_active", "is_default"]}),
             Ask("Country", "get", {"select": ["id", "iso_code"]}),
@@ -70,14 +76,24 @@ def facts_of(site: Site, zone: ZoneInfo, words: Collection[str]) -> Facts:
             row for row in events if same_title(row["title"], word) and not row.get("is_template")
         ]
         facts.events[word] = facts.events[word] or [row for row in events if same_title(row["title"], word)]
-    facts.statuses = {row["name"]: int(row["id"]) for row in statuses}
-    facts.removed = facts.statuses.get(REMOVED)
+    _statuses(facts, statuses)
     for row in options:
         _option(facts, row)
     facts.locations = {row["name"]: int(row["id"]) for row in locations if row.get("is_active")}
     facts.default_location = next((int(row["id"]) for row in locations if row.get("is_default")), None)
     facts.countries = {row["iso_code"]: int(row["id"]) for row in countries if row.get("iso_code")}
     return facts
+
+
+def look_at_statuses(site: Site, facts: Facts) -> None:
+    """Read again what statuses participants can have: one may have been made."""
+    _statuses(facts, site.read(STATUSES.entity, STATUSES.action, STATUSES.params))
+
+
+def _statuses(facts: Facts, fields: Sequence[Row]) -> None:
+    options = as_typed(fields[0].get("options")) if fields else []
+    facts.statuses = {str(row["name"]): int(row["id"]) for row in options if isinstance(row, dict)}
+    facts.removed = facts.statuses.get(REMOVED)
 
 
 def same_title(title: str | None, word: str) -> bool:

@@ -17,10 +17,10 @@ from boxoffice.build import SyncModel
 from boxoffice.errors import BoxofficeError
 from reverse_etl import civicrm_documents
 from reverse_etl.civicrm import decide
-from reverse_etl.civicrm_api import Duplicate, Refused, Site, Unreachable
+from reverse_etl.civicrm_api import Denied, Duplicate, Refused, Site, Unreachable
 from reverse_etl.civicrm_documents import Documents, Told
-from reverse_etl.civicrm_live import Reader, facts_of
-from reverse_etl.civicrm_state import Decision, Facts, Keep, Live, Note, Order, Policies, Row, Write
+from reverse_etl.civicrm_live import Reader, facts_of, look_at_statuses
+from reverse_etl.civicrm_state import REMOVED, Decision, Facts, Keep, Live, Note, Order, Policies, Row, Write
 from reverse_etl.journal import Rejection
 from reverse_etl.links import Link, Links, OrderLink
 
@@ -49,6 +49,17 @@ class Outcome:
     def rules(self) -> Counter[tuple[str, str, str]]:
         """How many writes by rule, entity and action."""
         return Counter((write.rule, write.entity, write.action) for _, write in self.writes)
+
+
+class _NoStatus(BoxofficeError):
+    """The site lacks the status REMOVED, and does not let it be made."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"CiviCRM has no participant status {REMOVED}, and the API user may not make it.",
+            "Make it: Administer, CiviEvent, Participant Statuses, with that name, the label Removed in"
+            " EventBrite, class Negative, not counted; or let the API user administer CiviCRM once.",
+        )
 
 
 class _Vanished(Exception):
@@ -149,6 +160,9 @@ class Sync:
         return is_stale
 
     def _read(self, order: Order) -> Live:
+        if self._facts.removed is None or self._facts.removed < 0:
+            # The answer to its making may have been lost, and nothing keeps CiviCRM from having two.
+            look_at_statuses(self._site, self._facts)
         known = {order.order_id: self._links.order(order.order_id)}
         return self._reader.read([order], known)[order.order_id]
 
@@ -190,6 +204,11 @@ class Sync:
                 break
             try:
                 is_done = self._carry_out(order, live, decision)
+            except _NoStatus as refusal:
+                self._facts.removed = None
+                rejection = Rejection(order.order_id, "P1", refusal.problem, refusal.remedy)
+                self._reject(order, rejection)
+                break
             except Refused as refusal:
                 adopted = self._adopted(order, refusal)
                 if not adopted:
@@ -239,8 +258,6 @@ class Sync:
 
     def _refuse(self, order: Order, refusal: Refused) -> None:
         rule = self._rule
-        if self._facts.removed is not None and self._facts.removed < 0:
-            self._facts.removed = None  # it was that status that could not be made
         reason = f"CiviCRM refuses what {rule} would write. {refusal.problem}"
         self._reject(order, Rejection(order.order_id, rule, reason, refusal.remedy))
 
@@ -290,8 +307,10 @@ class Sync:
             if not lost.maybe_done:
                 self._undone(order, call)
             raise
-        except BoxofficeError:
+        except BoxofficeError as error:
             self._undone(order, call)
+            if write.entity == "ParticipantStatusType" and isinstance(error, Denied | Refused):
+                raise _NoStatus from None
             raise
         if made is None:
             self._undone(order, call)
