@@ -286,8 +286,8 @@ def _url(values: Mapping[str, str], name: str, default: str) -> str:
 
 
 def _civicrm_url(values: Mapping[str, str]) -> str | None:
-    """The address without what a page of the site adds to it: `https://example.org`, or with `?page=CiviCRM`
-    (WordPress) or `?option=com_civicrm` (Joomla)."""
+    """The address without what a page of the site adds to it: `https://example.org`, or with `?civiwp=CiviCRM`
+    (WordPress; `?page=CiviCRM` once) or `?option=com_civicrm` (Joomla)."""
     if "CIVICRM_URL" not in values:
         return None
     parts = urlsplit(_url(values, "CIVICRM_URL", "https://example.org"))
@@ -296,9 +296,10 @@ def _civicrm_url(values: Mapping[str, str]) -> str | None:
             "CIVICRM_URL holds a user or a password.", "Leave it out: the key goes into CIVICRM_API_KEY."
         )
     query = dict(parse_qsl(parts.query))
-    kept = {name: query[name] for name in ("page", "option") if name in query}
+    kept = {name: query[name] for name in ("civiwp", "page", "option", "format") if name in query}
     path = re.sub(r"/civicrm/(ajax|dashboard|admin|contact|event)\b.*", "", parts.path)
-    return urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), urlencode(kept), ""))
+    path = path if kept else path.rstrip("/")
+    return urlunsplit((parts.scheme, parts.netloc, path, urlencode(kept), ""))
 
 
 def _workbook_url(text: str | None) -> str | None:

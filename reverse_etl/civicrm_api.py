@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -124,7 +124,8 @@ class Site:
     """Reads and writes one site; the first call finds out whether the site knows the key.
 
     Args:
-        url: `https://example.org`, with `?page=CiviCRM` or `?option=com_civicrm` where the CMS wants it.
+        url: `https://example.org`, with `?civiwp=CiviCRM`, `?page=CiviCRM` or `?option=com_civicrm` where the
+            CMS wants it.
         attempts: how often a call is made before it has failed.
         sleep: waits that many seconds.
         clock: seconds since the epoch.
@@ -350,10 +351,10 @@ class Site:
         """The address of a path of the site, in the form that its CMS wants."""
         query = dict(parse_qsl(self._parts.query))
         base = self._parts._replace(query="", fragment="")
-        if query.get("page") == "CiviCRM":
-            return base._replace(query=f"page=CiviCRM&q={path}").geturl()
+        if "CiviCRM" in (query.get("civiwp"), query.get("page")):
+            return base._replace(query=urlencode(query | {"q": path}, safe="/")).geturl()
         if query.get("option") == "com_civicrm":
-            return base._replace(query=f"option=com_civicrm&task={path}").geturl()
+            return base._replace(query=urlencode(query | {"task": path}, safe="/")).geturl()
         return base._replace(path=f"{base.path.rstrip('/')}/{path}").geturl()
 
     def _call(self, request: _Request) -> dict[str, Any]:

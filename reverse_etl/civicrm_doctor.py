@@ -44,7 +44,13 @@ TRIALS: Sequence[tuple[str, str, dict[str, Any], str]] = (
     ("Contribution", "update", {"values": {"source": "-"}, "where": NOWHERE}, "edit contributions"),
     ("ParticipantPayment", "create", {}, "register for events, access CiviContribute, edit contributions"),
 )
-FORMS = ("", "?page=CiviCRM", "wp-admin/admin.php?page=CiviCRM", "index.php?option=com_civicrm")
+FORMS = (
+    "",
+    "?civiwp=CiviCRM",
+    "?page=CiviCRM",
+    "wp-admin/admin.php?page=CiviCRM",
+    "index.php?option=com_civicrm",
+)
 
 
 def check(settings: Settings) -> Iterator[Finding]:

@@ -75,6 +75,7 @@ def test_a_memory_limit_is_a_size() -> None:
             "https://example.org/wp-admin/admin.php?page=CiviCRM",
             "example.org/wp-admin/admin.php",
         ),
+        ("https://a.org/?civiwp=CiviCRM&q=civicrm/x", "https://a.org/?civiwp=CiviCRM", "a.org"),
         (
             "http://127.0.0.1:8080/index.php?option=com_civicrm&task=civicrm/dashboard",
             "http://127.0.0.1:8080/index.php?option=com_civicrm",

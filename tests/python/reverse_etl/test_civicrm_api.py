@@ -403,6 +403,22 @@ def test_every_cms_has_its_form_of_address(stand_in: StandIn, form: str) -> None
         assert site.get3("ParticipantPayment", {}) == []
 
 
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://a.org/crm/", "https://a.org/crm/civicrm/ajax/rest"),
+        ("https://a.org?civiwp=CiviCRM", "https://a.org?civiwp=CiviCRM&q=civicrm/ajax/rest"),
+        (
+            "https://a.org/index.php?option=com_civicrm&format=raw",
+            "https://a.org/index.php?option=com_civicrm&format=raw&task=civicrm/ajax/rest",
+        ),
+    ],
+)
+def test_what_a_cms_wants_in_an_address_stays(url: str, address: str) -> None:
+    with Site(url, KEY) as site:
+        assert site.address("civicrm/ajax/rest") == address
+
+
 def test_an_address_without_an_api_says_so(stand_in: StandIn) -> None:
     with (
         Site(f"{stand_in.civicrm}/blog", KEY, sleep=lambda seconds: None) as site,
