@@ -286,8 +286,8 @@ def _url(values: Mapping[str, str], name: str, default: str) -> str:
 
 
 def _civicrm_url(values: Mapping[str, str]) -> str | None:
-    """The address without what a page of the site adds to it: `https://example.org`, or with `?civiwp=CiviCRM`
-    (WordPress; `?page=CiviCRM` once) or `?option=com_civicrm` (Joomla)."""
+    """The address without what a page of the site adds to it: `https://example.org`, or that with
+    `?civiwp=CiviCRM` (WordPress; `?page=CiviCRM` once) or `?option=com_civicrm` (Joomla)."""
     if "CIVICRM_URL" not in values:
         return None
     parts = urlsplit(_url(values, "CIVICRM_URL", "https://example.org"))
