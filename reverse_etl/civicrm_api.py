@@ -9,7 +9,7 @@ The key travels in one header and nowhere else: not in addresses, not in errors,
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -134,7 +134,8 @@ class Site:
     Attributes:
         calls: HTTP calls made, those that failed included. written: writes that were answered well.
         failures: the calls that failed for good; those that a retry made good are not there.
-        currency: the site's own, once it has answered.
+        currency: the site's own, once it has answered. rule: of the decision whose write is sent, to be kept
+            with the call if it fails.
     """
 
     def __init__(
@@ -159,6 +160,7 @@ class Site:
         self.written = 0
         self.failures: list[FailedCall] = []
         self.currency: str | None = None
+        self.rule = ""
 
     def close(self) -> None:
         self._session.close()
@@ -524,7 +526,8 @@ class Site:
         """The error, with the last call, which is kept among the failures."""
         if error.call is None:
             assert self._last is not None
-            error.call = failed(error, self._last, datetime.fromtimestamp(self._clock(), UTC), self._key)
+            call = failed(error, self._last, datetime.fromtimestamp(self._clock(), UTC), self._key)
+            error.call = replace(call, rule_id=f"{self.rule} {call.rule_id}".strip())
             self.failures.append(error.call)
         return error
 

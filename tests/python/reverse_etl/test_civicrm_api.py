@@ -315,6 +315,7 @@ def test_what_stands_before_the_site_is_told_from_it(
 def test_names_and_keys_stay_out_of_what_is_shown(site: Site, stand_in: StandIn) -> None:
     told = {"error_code": 0, "error_message": f"Ines Okafor may not, says {KEY}", "status": 500}
     fault(stand_in, "answer", status=200, body=told)
+    site.rule = "A1"
     with pytest.raises(Refused) as caught:
         site.write("Contact", "create", {"values": INES})
     assert "Okafor" not in str(caught.value)
@@ -323,6 +324,7 @@ def test_names_and_keys_stay_out_of_what_is_shown(site: Site, stand_in: StandIn)
         "/sandbox", ""
     )
     assert call.request.endswith("/civicrm/ajax/api4/Contact/create")
+    assert call.rule_id == "A1 Refused"
     assert "Ines Okafor may not, says ***" in str(call.response)
 
 
