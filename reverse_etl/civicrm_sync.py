@@ -87,7 +87,8 @@ class Sync:
         self._known: dict[str, OrderLink] = {}
         self._rejected: dict[str, str] = {}
         self._in_doubt: dict[str, list[int]] = {}
-        self._foreseen: dict[str, int] = {}
+        self._new_contacts: dict[str, int] = {}
+        self._foreseen: dict[int, tuple[Any, ...]] = {}
         self._facts: Facts
         self._reader: Reader
         self.outcome = Outcome()
@@ -133,21 +134,25 @@ class Sync:
             fresh = [order for order in some if not self._is_stale(order)]
             lives = self._reader.read(fresh, self._known) if fresh else {}
             moved: set[int | str] = set()
-            for order in fresh:
-                live = lives[order.order_id]
-                if not writes:
-                    self._plan(order, live)
-                    continue
-                own = _emails(order) | set(live.contacts)
-                if moved & own:
-                    live = self._read(order)
-                before = len(self.outcome.writes)
-                self._sync(order, live)
-                if len(self.outcome.writes) > before:
-                    moved |= own
-            done += len(some)
-            left = (time.monotonic() - started) / done * (len(changed) - done)
-            self._progress(f"orders, {_duration(left)} left", done, len(changed))
+            for order in some:
+                if order.order_id in lives:
+                    self._one(order, lives[order.order_id], writes, moved)
+                done += 1
+                left = (time.monotonic() - started) / done * (len(changed) - done)
+                self._progress(f"orders, {_duration(left)} left", done, len(changed))
+
+    def _one(self, order: Order, live: Live, writes: bool, moved: set[int | str]) -> None:
+        """moved: contacts and e-mails that were written since `live` was read."""
+        if not writes:
+            self._plan(order, live)
+            return
+        own = _emails(order) | set(live.contacts)
+        if moved & own:
+            live = self._read(order)
+        before = len(self.outcome.writes)
+        self._sync(order, live)
+        if len(self.outcome.writes) > before:
+            moved |= own
 
     def _is_stale(self, order: Order) -> bool:
         """G4."""
@@ -169,21 +174,27 @@ class Sync:
     # -- plan
 
     def _plan(self, order: Order, live: Live) -> None:
+        """Decide, as if what was decided for the orders before had been done."""
         for attendee in order.attendees:
-            made = self._foreseen.get((attendee.email or "").casefold())
+            made = self._new_contacts.get((attendee.email or "").casefold())
             if made is not None and not live.duplicates.get(attendee.attendee_id):
                 live.duplicates[attendee.attendee_id] = [made]
-                live.contacts.setdefault(made, {"id": made, "is_deleted": False})
-                live.emails.setdefault(made, [{"id": 0, "email": attendee.email, "is_primary": True}])
+                live.contacts[made] = {}
+        kinds: tuple[dict[int, Any], ...] = (live.contacts, live.emails, live.phones, live.addresses)
+        for contact in live.contacts:
+            for kind, foreseen in zip(kinds, self._foreseen.get(contact, ()), strict=False):
+                kind[contact] = foreseen
         decision = decide(order, live, self._policies)
         self._take(decision)
         if decision.rejection is not None:
             return
         for write in decision.writes:
             if write.entity == "Contact" and write.action == "create" and write.made is not None:
-                self._foreseen[str(write.values.get("email_primary.email") or write.made).casefold()] = (
-                    write.made
-                )
+                email = write.values.get("email_primary.email")
+                self._new_contacts |= {email.casefold(): write.made} if email else {}
+        if decision.writes:
+            for contact, row in live.contacts.items():
+                self._foreseen[contact] = (row, *(kind.get(contact, []) for kind in kinds[1:]))
         self.outcome.writes += [(order.order_id, write) for write in decision.writes]
         self.outcome.written += bool(decision.writes)
 
@@ -301,6 +312,7 @@ class Sync:
         changes = {name: [write.before.get(name), value] for name, value in values.items()}
         call = self._links.begin(order.order_id, write.rule, write.entity, write.action, write.key, changes)
         self._in_doubt.setdefault(order.order_id, []).append(call)
+        self._site.rule = write.rule
         try:
             made = self._send(write, values, number)
         except Unreachable as lost:
@@ -312,6 +324,8 @@ class Sync:
             if write.entity == "ParticipantStatusType" and isinstance(error, Denied | Refused):
                 raise _NoStatus from None
             raise
+        finally:
+            self._site.rule = ""
         if made is None:
             self._undone(order, call)
             raise _Vanished
