@@ -450,10 +450,7 @@ class Site:
             error = Unreachable("pace", problem, "Run again later.", maybe_done=False)
             raise _Again(error, is_undone=True, wait=float(after) if after.isdecimal() else None)
         if status == 200:
-            looks = response.headers.get("content-type", "")
-            is_page = "html" in looks or response.text.lstrip()[:1] == "<"
-            what = "a web page came in place of data" if is_page else "the answer was no JSON"
-            raise self._unheard(request, what, "page" if is_page else "answer")
+            raise self._unheard(request, *_unreadable(response))
         raise self._unheard(request, f"answer {status}", f"status {status}")
 
     def _moved(self, response: requests.Response) -> SiteError:
@@ -625,6 +622,16 @@ _REFUSALS: Sequence[tuple[str, re.Pattern[str], type[SiteError], str, str]] = (
         "It is tried again in the next run.",
     ),
 )
+
+
+def _unreadable(response: requests.Response) -> tuple[str, str]:
+    """What came in place of JSON, and a word for it."""
+    text = response.text
+    if '"values"' in text and text.rstrip().endswith("}"):
+        return "PHP's own warnings stand before the data, which display_errors = Off keeps away", "warnings"
+    if "html" in response.headers.get("content-type", "") or text.lstrip()[:1] == "<":
+        return "a web page came in place of data", "page"
+    return "the answer was no JSON", "answer"
 
 
 class _CiviAuth(requests.auth.AuthBase):

@@ -165,6 +165,16 @@ def test_a_site_that_cannot_answer_so_many_at_once_is_asked_for_fewer(
     assert len(site.failures) == 1
 
 
+def test_warnings_before_the_data_are_told_from_a_page(site: Site, stand_in: StandIn) -> None:
+    body = '<br />\n<b>Deprecated</b>: strlen() in x.php {"values":[],"count":0}'
+    fault(stand_in, "answer", status=200, body=body, times=4)
+    with pytest.raises(Unreachable, match="display_errors = Off"):
+        site.get("LocationType")
+    with pytest.raises(Unreachable, match="display_errors = Off") as caught:
+        site.write("Contact", "create", {"values": INES})
+    assert caught.value.maybe_done
+
+
 # -- writes
 
 
