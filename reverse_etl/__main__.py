@@ -185,7 +185,7 @@ def sync_civicrm(
             settings.civicrm,
             civicrm_state.policies(mappings.policies(settings, links.DESTINATION)),
         )
-        is_mapped = reached is not None and bool(mappings.civicrm_events(settings))
+        events = mappings.civicrm_events(settings) if reached is not None else []
     except ConfigurationError as error:
         if is_asked:
             raise
@@ -194,7 +194,7 @@ def sync_civicrm(
             step.status = "failed"
         return
     with session.step(CIVICRM_STEP) as step:
-        if reached is None or not is_mapped:
+        if reached is None or not events:
             step.status = "skipped"
             why = "civicrm_events.csv maps no event" if reached else "CIVICRM_URL is not set"
             session.notes.append(f"Nothing is written to CiviCRM: {why}.")
@@ -223,6 +223,13 @@ def sync_civicrm(
         finally:
             site.close()
             civicrm_show.outcome(session, step, run.outcome, site, writes=writes)
+            named = run.outcome.named
+            session.notes += [
+                f"Line {each.line} of civicrm_events.csv names {each.eventbrite_event}, which no event on"
+                " Eventbrite, or more than one, is called: nothing of it is written."
+                for each in events
+                if named is not None and each.eventbrite_event not in named
+            ]
 
 
 def _explained(

@@ -101,6 +101,16 @@ class Documents:
         """
         return {key for (key,) in self._connection.execute(query, [order_id]).fetchall()}
 
+    def named(self) -> set[str] | None:
+        """The cells of civicrm_events.csv that name an event; None where nothing tells."""
+        table = "schema_name = 'silver' and table_name = 'int_eventbrite__mapped_events'"
+        kinds = f"select 1 from duckdb_tables() where {table} union all select 1 from duckdb_views() where "
+        views = "schema_name = 'silver' and view_name = 'int_eventbrite__mapped_events'"
+        if not self._connection.execute(kinds + views).fetchall():
+            return None
+        query = "select distinct eventbrite_event from silver.int_eventbrite__mapped_events"
+        return {cell for (cell,) in self._connection.execute(query).fetchall()}
+
     def missing(self, keys: Collection[str]) -> list[str]:
         """Of ids of orders and attendees, those that are in no model any more."""
         self._lend(list(keys))

@@ -34,7 +34,8 @@ Progress = Callable[[str, int, int | None], None]
 @dataclass
 class Outcome:
     """What a run would do or did. writes: with the order they are of, in order. orders: how many there are;
-    changed: those that were looked at; written: those that were written to."""
+    changed: those that were looked at; written: those that were written to. named: the cells of
+    civicrm_events.csv that name an event; None where nothing tells."""
 
     orders: int = 0
     changed: int = 0
@@ -42,6 +43,7 @@ class Outcome:
     writes: list[tuple[str, Write]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
+    named: set[str] | None = None
     rejections: list[Rejection] = field(default_factory=list)
     problems: list[BoxofficeError] = field(default_factory=list)
 
@@ -105,7 +107,7 @@ class Sync:
         """
         with civicrm_documents.opened(self._warehouse, self._models, self._policies) as documents:
             told = documents.all()
-            self.outcome.orders = len(told)
+            self.outcome.orders, self.outcome.named = len(told), documents.named()
             is_new = self._links.is_empty()
             if is_new and writes:
                 self._links.rebuild()
