@@ -113,22 +113,26 @@ def suggested(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, An
 def pairs(ours: Sequence[Event], theirs: Sequence[Event]) -> tuple[list[Pair], list[Pair], list[Event]]:
     """Pairs of one name and day; pairs that only could be; and events of ours that are like none."""
     by_name: dict[str, list[Event]] = defaultdict(list)
+    by_day: dict[date | None, list[Event]] = defaultdict(list)
     for each in theirs:
         by_name[folded(each.name)].append(each)
+        by_day[each.day].append(each)
     sure: list[Pair] = []
     unsure: list[Pair] = []
     alike: dict[tuple[str, date | None], list[Event]] = defaultdict(list)
     for each in ours:
         alike[folded(each.name), each.day].append(each)
     for each in ours:
-        named = by_name[folded(each.name)] or _likes(each, theirs)
+        that_day = [other for day in {each.day, each.site_day} - {None} for other in by_day[day]]
+        named = by_name[folded(each.name)] or _likes(each, that_day)
         same_day = [other for other in named if each.is_on(other.day)]
         if len(same_day) == 1 and folded(same_day[0].name) == folded(each.name):
             twins = len(alike[folded(each.name), each.day]) > 1
             pair = Pair(each, same_day[0], "two events on Eventbrite are called so that day" if twins else "")
             (unsure if twins else sure).append(pair)
         else:
-            unsure += [Pair(each, other, _against(each, other, len(same_day))) for other in same_day or named]
+            could_be = same_day or _nearest(each, named)
+            unsure += [Pair(each, other, _against(each, other, len(same_day))) for other in could_be]
     taken = {pair.civicrm for pair in sure}
     free = [pair for pair in unsure if pair.civicrm not in taken]
     hopeful = {pair.eventbrite for pair in (*sure, *free)}
@@ -136,16 +140,19 @@ def pairs(ours: Sequence[Event], theirs: Sequence[Event]) -> tuple[list[Pair], l
 
 
 def _likes(event: Event, others: Iterable[Event]) -> list[Event]:
-    """Events of that day one of whose names holds the other's words."""
+    """Those one of whose names holds the other's words."""
     words = set(folded(event.name).split())
-    return [
-        other
-        for other in others
-        if event.is_on(other.day)
-        and words
-        and (theirs := set(folded(other.name).split()))
-        and (words <= theirs or theirs <= words)
-    ]
+    pairs = ((other, set(folded(other.name).split())) for other in others)
+    return [other for other, theirs in pairs if words and theirs and (words <= theirs or theirs <= words)]
+
+
+def _nearest(event: Event, others: Sequence[Event]) -> Sequence[Event]:
+    """Of others of its name, the one that is least far in time."""
+    day = event.day
+    if day is None:
+        return others[:1]
+    dated = [(abs(other.day - day), place) for place, other in enumerate(others) if other.day is not None]
+    return [others[min(dated)[1]]] if dated else others[:1]
 
 
 def _against(event: Event, other: Event, of_that_day: int) -> str:

@@ -428,6 +428,9 @@ def test_pairs_are_sure_of_one_name_and_day_only() -> None:
         (("e3", "4"), "it is called 'Grand opera' there"),
     ]
     assert [each.id for each in alone] == ["e4"]
+    # Of many of one name, the one that is least far in time.
+    years = [Event(str(year), "Gala", date(year, 12, 2)) for year in range(2020, 2030)]
+    assert [pair.civicrm.id for pair in pairs([Event("e1", "Gala", day)], years)[1]] == ["2026"]
     # What is surely another's is nobody else's.
     assert pairs([ours[0], Event("e8", "gala", later)], theirs[:1])[1:] == ([], [Event("e8", "gala", later)])
     twice = pairs([Event("e1", "Gala", day), Event("e9", "gala", day)], [Event("1", "Gala", day)])
