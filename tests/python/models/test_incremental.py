@@ -5,6 +5,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import duckdb
 import pytest
@@ -80,6 +81,57 @@ def test_a_build_writes_only_what_changed(warehouse_of):
     moved = next(row for row in attendees if row["id"] == here["id"])
     change_payload(world, "attendees", moved, FIRST_DAY, order_id=there)
     assert written() == [{here["id"]}, both, set(), set()]
+
+
+def test_people_of_mapped_events_are_read_again_when_they_or_the_mapping_change(warehouse_of):
+    world = wild.world(7)
+    warehouse: Warehouse = warehouse_of(world)
+    models = ("stg_eventbrite__events", "stg_eventbrite__attendees", "int_eventbrite__mapped_events")
+
+    def people() -> tuple[set[str], dict[str, Any]]:
+        """Who was read by this build, and all that are held."""
+        rewrite(warehouse.path, world)
+        warehouse.build("--select", *models, "int_eventbrite__mapped_attendees", command="run")
+        rows = warehouse.rows("silver.int_eventbrite__mapped_attendees")
+        newest = warehouse.rows("select max(build_number) as build from ops.builds")[0]["build"]
+        return {row["ticket_id"] for row in rows if row["build_number"] == newest}, {
+            row["ticket_id"]: row for row in rows
+        }
+
+    def ids_of(*events: str) -> set[str]:
+        return {row["id"] for row in attendees if row["event_id"] in events}
+
+    attendees = world.tables["bronze_eventbrite.attendees"]
+    mapped = world.tables["reference.civicrm_events"]
+    mapped.clear()
+    assert people() == (set(), {})
+    world.mapped("800", "41")
+    read, held = people()
+    assert read == set(held) == ids_of("800") != set()
+    assert people()[0] == set()
+
+    one = next(row for row in attendees if row["event_id"] == "800" and not row["missing_since"])
+    change_payload(
+        world, "attendees", one, FIRST_DAY, profile={"first_name": "Other", "email": "new@a.example"}
+    )
+    read, held = people()
+    assert read == {one["id"]}
+    assert (held[one["id"]]["first_name"], held[one["id"]]["email"]) == ("Other", "new@a.example")
+
+    next(row for row in attendees if row["id"] == one["id"])["missing_since"] = FIRST_DAY.replace(tzinfo=None)
+    read, held = people()
+    assert read == {one["id"]}
+    assert held[one["id"]]["is_gone"]
+
+    world.mapped("801", "42")
+    read, held = people()
+    assert read == ids_of("801") != set()
+    assert set(held) == ids_of("800", "801")
+
+    mapped.pop(0)
+    read, held = people()
+    assert read == set()
+    assert set(held) == ids_of("801")
 
 
 def test_what_a_killed_build_had_not_renewed_the_next_one_does(warehouse_of, tmp_path):
