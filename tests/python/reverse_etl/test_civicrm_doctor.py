@@ -354,6 +354,8 @@ def test_lines_that_fit_nothing_on_one_side(settings: Settings, stand_in: StandI
     assert told[f"{several}, so none counts."] == "Write the id of each: e2, e3."
     assert f"Line 4 of {where} maps e9 to Opera, which CiviCRM has not." in told
     assert f"Line 4 of {where} names e9, which no event on Eventbrite is called." in told
+    sql(settings, "update silver.events set is_deleted = true where event_id = 'e3'")
+    assert f"{several}, so none counts." not in bad(settings)
     roles = told[f"Line 3 of {where} names the role Juggler, which CiviCRM has not."]
     assert roles == "There are Attendee, Volunteer, Host, Speaker."
 
