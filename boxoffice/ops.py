@@ -354,11 +354,14 @@ class Ops:
         return int(cursor.lastrowid or 0)
 
     def drop_old(self, retention_days: int) -> None:
-        """Drop failed calls, answered writes and rejected rows that have gone, older than RETENTION_DAYS."""
+        """Drop failed calls, answered writes and rejected rows that have gone, older than RETENTION_DAYS; of
+        writes that are not answered, what they changed."""
         before = as_text(datetime.now(UTC) - timedelta(days=retention_days))
         with self.connection:
             self.connection.execute("delete from api_errors where failed_at < ?", (before,))
             self.connection.execute("delete from journal where answered_at < ?", (before,))
+            stale = "update journal set changes = null where changes is not null and sent_at < ?"
+            self.connection.execute(stale, (before,))
             self.connection.execute("delete from rejected_rows where resolved_at < ?", (before,))
 
     def forgotten(self) -> Forgotten:
