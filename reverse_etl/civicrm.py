@@ -266,12 +266,16 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
         if each.is_gone and each.attendee_id in live.links
     } | live.left
     for each in work.order.attendees:
+        key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
-        leaving = [*leaving, *(("O7", each.attendee_id, number) for number in claims)]
+        if key in gone or key in live.former:
+            claims = [number for number in claims if number in live.former.get(key, ())]
+        leaving = [*leaving, *(("O7", key, number) for number in claims)]
     leaving = [*leaving, *(("O7", key, number) for key, number in gone.items())]
     own = set(live.participants)
     for rule, key, number in sorted(leaving, key=lambda each: (in_order(each[1]), each[2])):
-        keep = Keep(rule, unlink=(key, number, rule)) if gone.get(key) == number else None
+        is_linked = gone.get(key) == number
+        keep = Keep(rule, unlink=(key, number, f"{rule}: removed")) if is_linked else None
         participant = live.participants.get(number)
         if participant is None:
             if keep:
@@ -281,6 +285,7 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
         registered_by = participant.get("registered_by_id")
         if registered_by is not None and (rule == "O7" or registered_by in own):
             values["registered_by_id"] = None
+        keep = keep or Keep(rule, removed=(key, number))
         work.update(rule, "Participant", key, participant, values, keep=keep)
         live.left.pop(key, None)
         if live.links.get(key) == number:
@@ -323,7 +328,9 @@ def attendees(work: _Work, members: Sequence[Attendee]) -> list[tuple[str, str, 
         if key == live.primary:
             registrar = number
         left = [] if choice.leaves is None else [choice.leaves]
-        left += [each for each in _claims(live, choice.attendee) if each not in left]
+        # Others that carry the marker are not ours to judge: staff can have copied one.
+        former = live.former.get(key, set())
+        left += [each for each in _claims(live, choice.attendee) if each in former and each not in left]
         leaving += [(choice.rule, key, each) for each in left]
     return leaving
 
@@ -411,13 +418,16 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
     contact, in whatever order, the latest changed tells; nothing is erased by what they leave blank."""
     live, attendee, rule, contact = work.live, choice.attendee, choice.rule, choice.contact
     key, email = attendee.attendee_id, attendee.email
-    profile = profile_of([*told, *live.others.get(contact, ())])
+    # Of another order may be one who is somebody else by now.
+    held = [row["email"] for row in live.emails.get(contact, ())]
+    others = [each for each in live.others.get(contact, ()) if any(same(each.email, one) for one in held)]
+    profile = profile_of([*told, *others])
     names = {name: value for name, value in profile.names.items() if value}
     if choice.is_new:
         values: Row = {"contact_type": "Individual", **names, "source": attendee.marker}
         values |= {"email_primary.email": email} if email else {}
-        others = [each for each in members if each is not attendee and _shares_email(each, attendee)]
-        shared = tuple(each.attendee_id for each in others)
+        twins = [each for each in members if each is not attendee and _shares_email(each, attendee)]
+        shared = tuple(each.attendee_id for each in twins)
         work.create(rule, "Contact", key, values, made=contact, shared=shared)
         live.contacts[contact] |= names
         live.emails[contact] = [{"id": 0, "email": email, "is_primary": True}] if email else []

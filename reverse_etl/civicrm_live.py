@@ -183,6 +183,10 @@ class Reader:
         for row in marked:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked.setdefault(key, []).append(int(row["id"]))
+        for live in lives.values():
+            for key, numbers in live.marked.items():
+                if len(numbers) > 1:
+                    live.former[key] = self._links.left_over(key)
         for row in marked_contacts:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked_contacts.setdefault(key, []).append(int(row["id"]))

@@ -202,8 +202,8 @@ class Live:
     links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was of.
     linked_elsewhere: attendees that were linked for another order until now. left: attendees that are linked
     for this order and are in no order any more, to their participants. marked: attendee to the participants
-    that carry its marker; marked_contacts: to such contacts. others: contact to attendees of other orders who
-    are it too.
+    that carry its marker; marked_contacts: to such contacts; former: to those it left and that are not known
+    to be removed. others: contact to attendees of other orders who are it too.
     """
 
     facts: Facts
@@ -213,6 +213,7 @@ class Live:
     left: dict[str, int] = field(default_factory=dict)
     marked: dict[str, list[int]] = field(default_factory=dict)
     marked_contacts: dict[str, list[int]] = field(default_factory=dict)
+    former: dict[str, set[int]] = field(default_factory=dict)
     duplicates: dict[str, list[int]] = field(default_factory=dict)
     participants: dict[int, Row] = field(default_factory=dict)
     contacts: dict[int, Row] = field(default_factory=dict)
@@ -235,12 +236,14 @@ class Live:
 class Keep:
     """What to remember, with the answer to a write or by itself. Ids below 0 are those of records made.
 
-    link: attendee, contact and participant. unlink: attendee, participant and why.
+    link: attendee, contact and participant. unlink: attendee, participant and why. removed: attendee and the
+    participant it has left.
     """
 
     rule: str
     link: tuple[str, int, int] | None = None
     unlink: tuple[str, int, str] | None = None
+    removed: tuple[str, int] | None = None
     contribution: int | None = None
     primary: str | None = None
 

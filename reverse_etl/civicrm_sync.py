@@ -288,6 +288,7 @@ class Sync:
         for step in decision.steps:
             if isinstance(step, Keep):
                 self._links.keep(**self._kept(order, step))
+                self._taken_out(step)
                 continue
             if not is_marked:
                 self._links.unsettle([order.order_id])
@@ -339,8 +340,13 @@ class Sync:
         if (write.entity, write.action) == ("Contact", "create"):
             kept["contact"] = Link(write.key, order.order_id, made, None, made)
         self._links.answered(call, record=made, **kept)
+        self._taken_out(write.keep)
         self._in_doubt[order.order_id].remove(call)
         self.outcome.writes.append((order.order_id, write))
+
+    def _taken_out(self, keep: Keep | None) -> None:
+        if keep is not None and keep.removed is not None:
+            self._links.taken_out(*keep.removed)
 
     def _undone(self, order: Order, call: int) -> None:
         self._links.failed(call)

@@ -282,6 +282,22 @@ class Links:
             (_now(), why, self._base, kind, source),
         )
 
+    def taken_out(self, attendee_id: str, participant_id: int) -> None:
+        """The participant that was an attendee's is removed at the site too, and nobody's business now."""
+        with self._sql:
+            self._sql.execute(
+                "update civicrm_links set why = coalesce(why, 'replaced') || ', removed'"
+                " where base_id = ? and kind = ? and source_id = ? and record_id = ?"
+                " and unlinked_at is not null",
+                (self._base, PARTICIPANT, attendee_id, participant_id),
+            )
+
+    def left_over(self, attendee_id: str) -> set[int]:
+        """Participants that were an attendee's once and are not known to be removed."""
+        rows = [row for row in self.history(attendee_id) if row["source_id"] == attendee_id]
+        known = {row["record_id"] for row in rows if row["why"] and row["why"].endswith("removed")}
+        return {row["record_id"] for row in rows if row["kind"] == PARTICIPANT and row["unlinked_at"]} - known
+
     def unlink_contribution(self, order_id: str, why: str) -> None:
         """The order's contribution is there no more."""
         with self._sql:

@@ -165,7 +165,7 @@ def test_the_primary_that_leaves_is_taken_out_last() -> None:
         ("O7", "update Participant", "9"),
     ]
     last = decision.writes[-1]
-    assert (last.keep, last.id) == (Keep("O7", unlink=("9", 800, "O7")), 800)
+    assert (last.keep, last.id) == (Keep("O7", unlink=("9", 800, "O7: removed")), 800)
 
 
 def test_what_follows_the_primary_by_itself_is_not_written() -> None:
