@@ -52,6 +52,7 @@ def test_models_build_from_payloads_nobody_sends(warehouse_of) -> None:
     for seed in SEEDS:
         random = Random(seed)
         world = wild.world(seed)
+        wild.map_anew(world, Random(9))
         for name, rows in world.tables.items():
             if name.startswith("bronze_eventbrite."):
                 for row in rows:
