@@ -154,6 +154,16 @@ def gates(work: _Work) -> list[Attendee] | None:
         what = "a template" if work.event.get("is_template") else "switched off"
         work.reject("G7", f"{mapped}, which is {what} in CiviCRM.", remedy)
         return None
+    needed = (
+        "Registered",
+        "Attended",
+        "Cancelled",
+        *([PAY_LATER] if work.policies.unpaid == "pending" else []),
+    )
+    if missing := [name for name in needed if name not in facts.statuses]:
+        problem = f"CiviCRM has no participant status {missing[0]}, or it is switched off."
+        work.reject("P5", problem, "Bring it back: Administer, CiviEvent, Participant Statuses.")
+        return None
     if (order.status in NO_SALE or (order.status == "deleted")) and not _is_linked(live):
         return None
     currency = order.currency or facts.default_currency

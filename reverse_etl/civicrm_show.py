@@ -1,20 +1,21 @@
 """What people are told of a plan for CiviCRM, and of what was done."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from boxoffice.errors import BoxofficeError, CallError
 from boxoffice.session import Session, Step
 from reverse_etl.civicrm_api import Site
 from reverse_etl.civicrm_state import Note, Write
-from reverse_etl.civicrm_sync import Outcome
+from reverse_etl.civicrm_sync import Outcome, duration
 from reverse_etl.journal import Rejection
 from reverse_etl.links import DESTINATION
 from reverse_etl.show import LONGEST, MOST_CHANGES, MOST_KEYS, PERSONAL
 
 OF_PEOPLE = ("Contact", "Email", "Phone", "Address")
 PLAIN = ("contact_type", "source")
+Words = Mapping[str, Mapping[Any, str]]
 MOST_NOTES = 3  # of a rule
 
 
@@ -61,6 +62,8 @@ def outcome(session: Session, step: Step, found: Outcome, site: Site, *, writes:
     if not writes:
         session.headlines += _lines(found)
         if found.writes:
+            took = duration(found.seconds_a_call * len(found.writes))
+            session.headlines.append(f"As fast as this site answers, it takes about {took}.")
             session.next.append("Next: `make sync` does this.")
 
 
@@ -108,23 +111,27 @@ def _notes(notes: list[Note]) -> Iterator[str]:
 
 def _lines(found: Outcome) -> list[str]:
     """The writes of a plan, one a line, as many as people read."""
-    lines = [_line(order, write) for order, write in found.writes[:MOST_CHANGES]]
+    lines = [_line(order, write, found.words) for order, write in found.writes[:MOST_CHANGES]]
     if len(found.writes) > MOST_CHANGES:
         lines.append(f"and {len(found.writes) - MOST_CHANGES:,} more, which --json lists")
     return lines
 
 
-def _line(order: str, write: Write) -> str:
+def _line(order: str, write: Write, words: Words) -> str:
     whose = f" of attendee {write.key}" if write.key != order else ""
-    cells = "; ".join(f"{name}: {_cell(write, name, value)}" for name, value in write.values.items())
+    cells = "; ".join(
+        f"{name}: {_cell(write, name, value, words.get(name, {}))}" for name, value in write.values.items()
+    )
     return f"Order {order}{whose}, {write.rule}: {write.action} {write.entity}: {cells}"
 
 
-def _cell(write: Write, name: str, value: Any) -> str:
+def _cell(write: Write, name: str, value: Any, words: Mapping[Any, str]) -> str:
     if write.entity in OF_PEOPLE and name not in PLAIN and not name.endswith("_id"):
         return PERSONAL
-    new = _value(value)
-    return new if write.action == "create" else f"{_value(write.before.get(name))} -> {new}"
+    new = _value(words[value] if words and value in words else value)
+    before = write.before.get(name)
+    old = _value(words[before] if words and before in words else before)
+    return new if write.action == "create" else f"{old} -> {new}"
 
 
 def _value(value: Any) -> str:

@@ -35,7 +35,7 @@ Progress = Callable[[str, int, int | None], None]
 class Outcome:
     """What a run would do or did. writes: with the order they are of, in order. orders: how many there are;
     changed: those that were looked at; written: those that were written to. named: the cells of
-    civicrm_events.csv that name an event; None where nothing tells."""
+    civicrm_events.csv that name an event; None where nothing tells. words: field to what its values mean."""
 
     orders: int = 0
     changed: int = 0
@@ -44,6 +44,8 @@ class Outcome:
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
     named: set[str] | None = None
+    words: dict[str, dict[Any, str]] = field(default_factory=dict)
+    seconds_a_call: float = 0.0
     rejections: list[Rejection] = field(default_factory=list)
     problems: list[BoxofficeError] = field(default_factory=list)
 
@@ -129,8 +131,15 @@ class Sync:
     def _do(self, documents: Documents, changed: Sequence[Told], writes: bool) -> None:
         self._progress("reading the site", 0, None)
         words = {each.civicrm_event for each in changed}
+        began, calls = time.monotonic(), self._site.calls
         self._facts = facts_of(self._site, self._zone, words)
+        self.outcome.seconds_a_call = (time.monotonic() - began) / (self._site.calls - calls)
         self._reader = Reader(self._site, self._links, self._facts, self._policies, documents)
+        for name, ids in (
+            ("status_id", self._facts.statuses),
+            ("contribution_status_id", self._facts.contribution_statuses),
+        ):
+            self.outcome.words[name] = {number: word for word, number in ids.items()}
         started, done = time.monotonic(), 0
         for some in _chunks(documents.orders(changed)):
             fresh = [order for order in some if not self._is_stale(order)]
@@ -141,7 +150,7 @@ class Sync:
                     self._one(order, lives[order.order_id], writes, moved)
                 done += 1
                 left = (time.monotonic() - started) / done * (len(changed) - done)
-                self._progress(f"orders, {_duration(left)} left", done, len(changed))
+                self._progress(f"orders, {duration(left)} left", done, len(changed))
 
     def _one(self, order: Order, live: Live, writes: bool, moved: set[int | str]) -> None:
         """moved: contacts and e-mails that were written since `live` was read."""
@@ -412,5 +421,5 @@ def _emails(order: Order) -> set[int | str]:
     return {each.email.casefold() for each in order.attendees if each.email}
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
