@@ -248,8 +248,12 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
             work.keep("A6", unlink=(key, linked, why))
     if key not in live.links and (claims := _claims(live, attendee)):
         live.links[key] = claims[0]
-        contact = live.participants[claims[0]]["contact_id"]
-        work.keep("A6", link=(key, contact, claims[0]))
+        if linked is None and not live.former.get(key):
+            # All memory of it is lost, and the run before ended between two participants.
+            live.former[key] = set(claims[1:])
+        for claim in reversed(claims):
+            if claim == claims[0] or claim in live.former.get(key, ()):
+                work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
     elif key in live.linked_elsewhere:
         contact = live.participants[live.links[key]]["contact_id"]
         work.keep("O6", link=(key, contact, live.links[key]))
@@ -278,7 +282,7 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
     for each in work.order.attendees:
         key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
-        if key in gone or key in live.former:
+        if key in gone or live.former.get(key):
             claims = [number for number in claims if number in live.former.get(key, ())]
         leaving = [*leaving, *(("O7", key, number) for number in claims)]
     leaving = [*leaving, *(("O7", key, number) for key, number in gone.items())]
