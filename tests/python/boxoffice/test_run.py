@@ -101,6 +101,9 @@ class Clone:
             }
 
 
+STEPS = ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable", "sync civicrm")
+
+
 @pytest.fixture(scope="module")
 def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clone, Ended]]:
     clone = Clone(tmp_path_factory.mktemp("newcomer"))
@@ -115,7 +118,7 @@ def test_a_newcomers_run_says_what_it_is_and_what_it_did(newcomer: tuple[Clone, 
     lines = ended.out.strip().splitlines()
     assert lines[0].startswith("Sandbox mode")
     assert "sandbox mode" in lines[-1]
-    for step in ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"):
+    for step in STEPS:
         assert sum(line.startswith(f"{step}: ") for line in lines) == 1
     assert "Look at it: .venv/bin/duckdb -readonly warehouse/sandbox_marts.duckdb" in ended.said
     assert (clone.folder / "warehouse" / "sandbox").is_dir()
@@ -188,6 +191,9 @@ def test_a_second_run_finds_nothing_new(newcomer: tuple[Clone, Ended]) -> None:
     assert customers(clone) == people
     sync = steps["sync airtable"]
     assert (sync["status"], sync["changed"], sync["rejected"], sync["requests"]) == ("ok", 0, 0, 1)
+    sync = steps["sync civicrm"]
+    assert (sync["status"], sync["changed"], sync["rejected"], sync["requests"]) == ("ok", 0, 0, 0)
+    assert sync["landed"] > 100
     assert (base_of(clone), written_by(clone)) == (base, written)
 
 
@@ -396,13 +402,13 @@ def test_killed_after_any_step_the_next_run_ends_as_if_nothing_had_been(
     newcomer: tuple[Clone, Ended], tmp_path: Path
 ) -> None:
     clone = Clone(tmp_path / "killed")
-    for step in ("sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"):
+    for step in STEPS:
         assert clone.python("-c", KILLED_AFTER, step, "run").code == -signal.SIGKILL
     assert clone.run().code == 0
     assert clone.marts() == newcomer[0].marts()
     with duckdb.connect(str(clone.folder / "warehouse" / "sandbox.duckdb"), read_only=True) as connection:
         runs = connection.execute("select status from ops.runs order by run_id").fetchall()
-    assert [status for (status,) in runs] == ["killed"] * 6 + ["ok"]
+    assert [status for (status,) in runs] == ["killed"] * len(STEPS) + ["ok"]
 
 
 def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command, tmp_path: Path) -> None:
@@ -413,7 +419,7 @@ def test_a_source_that_fails_stops_neither_build_nor_publishing(command: Command
     document = ended.document
     assert ended.code == document["exit_code"] == 1
     steps = [step["name"] for step in document["steps"]]
-    assert steps == ["sheets", "eventbrite", "airtable", "build", "publish", "sync airtable"]
+    assert steps == list(STEPS)
     assert any("venues.csv" in problem["problem"] for problem in document["problems"])
     assert (tmp_path / "data" / "marts.duckdb").is_file()
 
