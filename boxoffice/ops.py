@@ -189,6 +189,7 @@ MIGRATIONS = (
         primary key (base_id, order_id)
     );
     """,
+    "create index civicrm_links_of_contact on civicrm_links (base_id, kind, contact_id);",
 )
 TESTED_RUNS = 100
 

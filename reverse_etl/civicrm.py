@@ -191,7 +191,9 @@ def gates(work: _Work) -> list[Attendee] | None:
             work.hold("G6", key, problem, remedy)
         else:
             members.append(attendee)
-    if not members and not _is_linked(live):
+    there = [each for each in order.attendees if not each.is_gone]
+    is_unmapped = there and all(each.civicrm_role is None for each in there)
+    if is_unmapped or (not members and not _is_linked(live)):
         return None  # O10
     return members
 
@@ -372,16 +374,19 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     has_no_email = is_alive and not attendee.email and not matching
     if has_no_email and names_of(attendee) == names_of(live.contacts[contact]):
         return Choice(attendee, "A9", contact, number)
-    found, rule, is_new = _contact(
-        work, attendee, members, matching, "A4", "A5", is_new=work.policies.new_email == "new"
-    )
     # The crash came after a participant of the new contact was made: it carries the marker.
-    claims = _claims(live, attendee)
-    kept = next((each for each in claims if live.participants[each]["contact_id"] == found), None)
-    if kept is not None:
-        live.links[key] = kept
-        work.keep(rule, link=(key, found, kept))
-    return Choice(attendee, rule, found, kept, leaves=number, is_new=is_new)
+    mine = {*matching, *live.marked_contacts.get(key, ())} - {contact}
+    former = live.former.get(key, set())
+    for claim in (each for each in _claims(live, attendee) if each not in former):
+        found = live.participants[claim]["contact_id"]
+        if found in mine and _is_alive(live, found):
+            rule = "A5" if matching else "A4"
+            live.links[key] = claim
+            work.keep(rule, link=(key, found, claim))
+            return Choice(attendee, rule, found, claim, leaves=number)
+    is_wanted_new = work.policies.new_email == "new"
+    found, rule, is_new = _contact(work, attendee, members, matching, "A4", "A5", is_new=is_wanted_new)
+    return Choice(attendee, rule, found, None, leaves=number, is_new=is_new)
 
 
 def _contact(
@@ -403,7 +408,9 @@ def _contact(
     used = {live.participants[each]["contact_id"] for each in live.marked.get(key, ())}
     used |= {live.participants[live.links[key]]["contact_id"]} if key in live.links else set()
     waiting = [
-        each for each in live.marked_contacts.get(key, ()) if each not in used and _is_alive(live, each)
+        each
+        for each in live.marked_contacts.get(key, ())
+        if each not in used and _is_alive(live, each) and names_of(live.contacts[each]) == names_of(attendee)
     ]
     if waiting:
         return min(waiting), rule, False

@@ -17,6 +17,7 @@ from reverse_etl.civicrm_state import Attendee, Order, Policies, in_order
 # Another number has every order looked at again: after a change of what is written for one.
 RULES = 1
 FETCHED = 500  # orders at a time
+LONGEST_EMAIL = 254  # characters that CiviCRM takes
 OF_ATTENDEE = [each.name for each in fields(Attendee)]
 OF_ORDER = [each.name for each in fields(Order) if each.name not in ("attendees", "is_known", "fingerprint")]
 # When a row last changed says nothing of what it says.
@@ -146,4 +147,10 @@ def _told(table: str, names: Sequence[str]) -> str:
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row without what it leaves blank."""
-    return {name: value for name, value in row.items() if value is not None and value != ""}
+    # An address that does not fit would be another one when it is cut.
+    has_room = len(row.get("email") or "") <= LONGEST_EMAIL
+    return {
+        name: value
+        for name, value in row.items()
+        if value is not None and value != "" and (has_room or name != "email")
+    }
