@@ -13,7 +13,7 @@ with
     ),
 
     touched_orders as (
-        select order_key from ({{ touched_orders() }})
+        select touched.order_key from ({{ touched_orders() }}) as touched
     ),
 {% endif %}
 
