@@ -213,6 +213,17 @@ def test_O10_an_order_without_any_mapped_class_is_skipped(world: World) -> None:
     assert "Backstage" in run.words
 
 
+def test_O10_an_order_whose_classes_lose_their_roles_stays_as_it_is(synced: World) -> None:
+    """A line is missing in the mapping: nobody was refunded."""
+    order = synced.orders["5551"]
+    for each in order.attendees:
+        each.role, each.ticket_class = None, "Backstage"
+    run = synced.settles()
+    assert run.writes == []
+    assert "Backstage" in run.words
+    synced.look().money(order, "120.00", "9.85")
+
+
 @pytest.mark.parametrize("cancelled", [(), ("12",), ("11",)])
 def test_O11_the_cascade_of_a_primary_is_foreseen(world: World, cancelled: tuple[str, ...]) -> None:
     world.policies["unpaid"] = "pending"

@@ -86,7 +86,13 @@ def test_a_plan_writes_nothing_and_sync_does_it(world: World) -> None:
     assert (world.look().state(), without.writes) == (wanted, run.writes)
 
 
-def test_a_plan_names_the_writes_that_sync_does_in_their_order(world: World) -> None:
+@pytest.mark.parametrize(
+    "policies", [{}, {"unpaid": "pending", "refunds": "ledger", "new_email": "new"}], ids=str
+)
+def test_a_plan_names_the_writes_that_sync_does_in_their_order(
+    world: World, policies: dict[str, str]
+) -> None:
+    world.policies = policies
     moment = half_way(world)
     plan = moment.again().plan().document["civicrm"]["plan"]
     # Re-pointing is the same call as making.
