@@ -248,13 +248,19 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
             live.linked_elsewhere.discard(key)
             why = "A6: deleted in CiviCRM" if participant is None else "A6: removed"
             work.keep("A6", unlink=(key, linked, why))
+    former = live.former.setdefault(key, set())
+    if key in live.links and key in live.doubted:
+        for claim in sorted(each for each in _claims(live, attendee) if each not in former):
+            former.add(live.links[key])
+            live.links[key] = claim
+            work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
     if key not in live.links and (claims := _claims(live, attendee)):
         live.links[key] = claims[0]
-        if linked is None and not live.former.get(key):
+        if linked is None and not former:
             # All memory of it is lost, and the run before ended between two participants.
-            live.former[key] = set(claims[1:])
+            former.update(claims[1:])
         for claim in reversed(claims):
-            if claim == claims[0] or claim in live.former.get(key, ()):
+            if claim == claims[0] or claim in former:
                 work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
     elif key in live.linked_elsewhere:
         contact = live.participants[live.links[key]]["contact_id"]
@@ -284,7 +290,7 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
     for each in work.order.attendees:
         key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
-        if key in gone or live.former.get(key):
+        if key not in live.doubted and (key in gone or live.former.get(key)):
             claims = [number for number in claims if number in live.former.get(key, ())]
         leaving = [*leaving, *(("O7", key, number) for number in claims)]
     leaving = [*leaving, *(("O7", key, number) for key, number in gone.items())]

@@ -183,7 +183,13 @@ class Reader:
         for row in marked:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked.setdefault(key, []).append(int(row["id"]))
+        doubted = {
+            intent.key
+            for intent in self._links.unanswered()
+            if (intent.entity, intent.operation) == ("Participant", "create")
+        }
         for live in lives.values():
+            live.doubted = doubted
             for key, numbers in live.marked.items():
                 if len(numbers) > 1:
                     live.former[key] = self._links.left_over(key)

@@ -203,7 +203,8 @@ class Live:
     linked_elsewhere: attendees that were linked for another order until now. left: attendees that are linked
     for this order and are in no order any more, to their participants. marked: attendee to the participants
     that carry its marker; marked_contacts: to such contacts; former: to those it left and that are not known
-    to be removed. others: contact to attendees of other orders who are it too.
+    to be removed. doubted: attendees for whom a participant was to be made, and no answer came. others:
+    contact to attendees of other orders who are it too.
     """
 
     facts: Facts
@@ -214,6 +215,7 @@ class Live:
     marked: dict[str, list[int]] = field(default_factory=dict)
     marked_contacts: dict[str, list[int]] = field(default_factory=dict)
     former: dict[str, set[int]] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
     duplicates: dict[str, list[int]] = field(default_factory=dict)
     participants: dict[int, Row] = field(default_factory=dict)
     contacts: dict[int, Row] = field(default_factory=dict)
