@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from reverse_etl.civicrm_api import Ask, Site, SiteError
+from reverse_etl.civicrm_api import Ask, Refused, Site, SiteError
 from reverse_etl.civicrm_documents import Documents
 from reverse_etl.civicrm_fields import as_typed
 from reverse_etl.civicrm_state import REMOVED, Attendee, Facts, Live, Order, Policies, Row
@@ -16,6 +16,7 @@ from reverse_etl.links import Link, Links, OrderLink
 
 MARKER = re.compile(r"Eventbrite attendee (\S+)")
 EITHER = [True, False]
+EVERYBODY = 10  # people looked for at once; where each of them is refused, it is not because of them
 PARTICIPANT = (
     *("id", "contact_id", "event_id", "status_id", "role_id", "registered_by_id", "source"),
     "register_date",
@@ -149,7 +150,7 @@ class Reader:
             if link.participant_id is not None
         }
         ids = {int(link.participant_id) for link in links.values() if link.participant_id is not None}
-        ids |= {number for live in lives.values() for number in live.left.values()}
+        ids |= {number for live in lives.values() for number in live.absent.values()}
         markers = {each.marker: each for order in orders for each in order.attendees}
         invoices = [order.invoice for order in orders]
         contributions = [live.contribution_id for live in lives.values() if live.contribution_id]
@@ -176,9 +177,14 @@ class Reader:
                 self._facts.states[int(row["country_id"]), str(word).casefold()] = int(row["id"])
         self._states_of |= countries
         participants = {int(row["id"]): _typed(row) for row in (*linked, *marked)}
-        for (_, owners), result in zip(doubles.values(), found[len(asks) :], strict=True):
+        people = found[len(asks) :]
+        self._check_rule(people)
+        for (_, owners), result in zip(doubles.values(), people, strict=True):
             for order_id, key in owners:
-                lives[order_id].duplicates[key] = sorted({int(row["id"]) for row in _rows(result)})
+                if isinstance(result, Refused):
+                    lives[order_id].refusal = result
+                else:
+                    lives[order_id].duplicates[key] = sorted({int(row["id"]) for row in _rows(result)})
         of_order = {attendee: order.order_id for order in orders for attendee in _ids(order)}
         for row in marked:
             if (key := _marked(row)) in of_order:
@@ -193,6 +199,10 @@ class Reader:
             for key, numbers in live.marked.items():
                 if len(numbers) > 1:
                     live.former[key] = self._links.left_over(key)
+                if key not in live.links:
+                    taken = self._links.taken_for_gone(key)
+                    removed = (each for each in numbers if live.is_removed(participants[each]))
+                    live.returned |= {key: each for each in removed if each == taken}
         for row in marked_contacts:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked_contacts.setdefault(key, []).append(int(row["id"]))
@@ -231,7 +241,7 @@ class Reader:
         registered = {int(row["id"]): _typed(row) for row in found[0]}
         parts = found[1:]
         gone = [int(row["id"]) for row in parts[0] if row.get("is_deleted")]
-        merged = self._merged(gone)
+        merged, untold = self._merged(gone)
         if more := set(merged.values()) - contacts:
             for part, rows in zip(parts, map(_rows, self._site.ask(_contact_asks(more))), strict=True):
                 part += rows
@@ -250,6 +260,9 @@ class Reader:
             live.participants = participants | registered
             self._keep_own(order, live)
             live.merged = merged
+            own = {row["contact_id"] for row in live.participants.values()}
+            own.update(*live.duplicates.values(), *live.marked_contacts.values())
+            live.refusal = next((untold[each] for each in sorted(own & set(untold))), live.refusal)
             live.contacts = {int(row["id"]): {**row, "id": int(row["id"])} for row in parts[0]}
             for kind, rows in zip((live.emails, live.phones, live.addresses), parts[1:], strict=True):
                 for row in rows:
@@ -264,7 +277,7 @@ class Reader:
 
     def _keep_own(self, order: Order, live: Live) -> None:
         """Of the participants read, those of this order; and those of it that only their markers tell of."""
-        own = {*live.links.values(), *live.left.values()}
+        own = {*live.links.values(), *live.absent.values()}
         own |= {number for numbers in live.marked.values() for number in numbers}
         attendees = set(_ids(order))
         strays: dict[str, int] = {}
@@ -281,7 +294,7 @@ class Reader:
             if (link := linked[key]) is None or link.order_id == order.order_id
         }
         elsewhere = self._documents.elsewhere(list(strays), order.order_id) if strays else set()
-        live.left |= {key: number for key, number in strays.items() if key not in elsewhere}
+        live.absent |= {key: number for key, number in strays.items() if key not in elsewhere}
         live.participants = {
             number: dict(live.participants[number]) for number in own & set(live.participants)
         }
@@ -310,7 +323,7 @@ class Reader:
                 if link.order_id != order.order_id:
                     live.linked_elsewhere.add(key)
             elif key not in elsewhere:
-                live.left[key] = link.participant_id
+                live.absent[key] = link.participant_id
         held = known.get(order.order_id, OrderLink())
         live.primary, live.contribution_id = held.primary_attendee, held.contribution_id
         if live.contribution_id is not None:
@@ -344,11 +357,22 @@ class Reader:
             return int(own) if own else Policies.dedupe_rule
         return int(wish) if wish.isdigit() else wish
 
-    def _merged(self, gone: Sequence[int]) -> dict[int, int]:
-        """Who contacts in the trash were merged into."""
+    def _check_rule(self, found: Sequence[list[Any] | SiteError]) -> None:
+        """Raises Refused where it is not some people that the site does not look for, but everybody."""
+        refused = [each for each in found if isinstance(each, Refused)]
+        is_everybody = len(refused) == len(found) >= EVERYBODY
+        if self._policies.dedupe_rule.casefold() != "event":
+            for each in refused:
+                if is_everybody or each.rule == "dedupe rule":
+                    raise each
+
+    def _merged(self, gone: Sequence[int]) -> tuple[dict[int, int], dict[int, Refused]]:
+        """Who contacts in the trash were merged into; and of whom the site does not tell it."""
         found = self._site.ask([Ask("Contact", "getMergedTo", {"contactId": each}) for each in gone])
-        rows = {each: _rows(result) for each, result in zip(gone, found, strict=True)}
-        return {each: int(result[0]["id"]) for each, result in rows.items() if result}
+        told = dict(zip(gone, found, strict=True))
+        untold = {each: result for each, result in told.items() if isinstance(result, Refused)}
+        rows = {each: _rows(result) for each, result in told.items() if each not in untold}
+        return {each: int(result[0]["id"]) for each, result in rows.items() if result}, untold
 
 
 def identity(attendee: Attendee) -> Row:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from boxoffice.errors import ConfigurationError
+from boxoffice.errors import BoxofficeError, ConfigurationError
 from reverse_etl.journal import Rejection
 
 REMOVED = "Removed_in_EventBrite"
@@ -41,6 +41,7 @@ class Policies:
     refunds: lower the contribution, or book them as payments (C8 to C11). amount: of an order with
     unmapped ticket classes, what its mapped attendees paid, or all (C7). deleted_contribution: make it again
     once, or not (C13). dedupe_rule: name or id of the rule that tells who is whom; event: the event's own.
+    max_removed_share: of all linked participants; where more are gone at once, none is taken out (O7).
     """
 
     new_email: str = "existing"
@@ -51,6 +52,7 @@ class Policies:
     amount: str = "attendees"
     deleted_contribution: str = "recreate"
     dedupe_rule: str = STOCK_RULE
+    max_removed_share: float = 0.2
 
 
 def policies(rows: Mapping[str, str]) -> Policies:
@@ -64,7 +66,17 @@ def policies(rows: Mapping[str, str]) -> Policies:
         if name in CHOICES and value.lower() not in CHOICES[name]:
             remedy = f"Use {' or '.join(CHOICES[name])}."
             raise ConfigurationError(f"{name} is {value!r} for civicrm.", remedy)
-    return Policies(**{name: value.lower() if name in CHOICES else value for name, value in rows.items()})
+    said: dict[str, Any] = {name: value.lower() if name in CHOICES else value for name, value in rows.items()}
+    if (share := said.get("max_removed_share")) is not None:
+        try:
+            said["max_removed_share"] = float(share)
+        except ValueError:
+            said["max_removed_share"] = -1.0
+        if not 0 <= said["max_removed_share"] <= 1:
+            raise ConfigurationError(
+                f"max_removed_share is {share!r} for civicrm.", "Use a number from 0 to 1, such as 0.2."
+            )
+    return Policies(**said)
 
 
 @dataclass(frozen=True)
@@ -200,18 +212,21 @@ class Live:
     """What was read of one order. `decide` applies its own writes to it as it goes.
 
     links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was of.
-    linked_elsewhere: attendees that were linked for another order until now. left: attendees that are linked
-    for this order and are in no order any more, to their participants. marked: attendee to the participants
+    linked_elsewhere: attendees that were linked for another order until now. absent: attendees that are linked
+    for this order and of which the models tell nothing, to their participants. returned: attendees that were
+    gone and are not any more, to the participant that was taken out. marked: attendee to the participants
     that carry its marker; marked_contacts: to such contacts; former: to those it left and that are not known
     to be removed. doubted: attendees for whom a participant was to be made, and no answer came. others:
-    contact to attendees of other orders who are it too.
+    contact to attendees of other orders who are it too. refusal: why the site does not tell who somebody of
+    the order is.
     """
 
     facts: Facts
     links: dict[str, int] = field(default_factory=dict)
     linked_contacts: dict[str, int] = field(default_factory=dict)
     linked_elsewhere: set[str] = field(default_factory=set)
-    left: dict[str, int] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
+    returned: dict[str, int] = field(default_factory=dict)
     marked: dict[str, list[int]] = field(default_factory=dict)
     marked_contacts: dict[str, list[int]] = field(default_factory=dict)
     former: dict[str, set[int]] = field(default_factory=dict)
@@ -229,6 +244,7 @@ class Live:
     times_made: int = 0  # how often a contribution of the order was made
     contribution: Row | None = None
     payments: list[Row] = field(default_factory=list)
+    refusal: BoxofficeError | None = None
 
     def is_removed(self, participant: Row) -> bool:
         return self.facts.removed is not None and participant["status_id"] == self.facts.removed
