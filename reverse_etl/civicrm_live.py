@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from reverse_etl.civicrm_api import Ask, Refused, Site, SiteError
+from reverse_etl.civicrm_api import Ask, Denied, Refused, Site, SiteError
 from reverse_etl.civicrm_documents import Documents
 from reverse_etl.civicrm_fields import as_typed
 from reverse_etl.civicrm_state import REMOVED, Attendee, Facts, Live, Order, Policies, Row
@@ -16,6 +16,7 @@ from reverse_etl.links import Link, Links, OrderLink
 
 MARKER = re.compile(r"Eventbrite attendee (\S+)")
 EITHER = [True, False]
+SAMPLE = 4  # records at least, to judge by how many of them can be seen
 EVERYBODY = 10  # people looked for at once; where each of them is refused, it is not because of them
 PARTICIPANT = (
     *("id", "contact_id", "event_id", "status_id", "role_id", "registered_by_id", "source"),
@@ -84,6 +85,43 @@ def facts_of(site: Site, zone: ZoneInfo, words: Collection[str]) -> Facts:
     facts.default_location = next((int(row["id"]) for row in locations if row.get("is_default")), None)
     facts.countries = {row["iso_code"]: int(row["id"]) for row in countries if row.get("iso_code")}
     return facts
+
+
+def check_sight(site: Site, linked: Sequence[tuple[int, int]]) -> None:
+    """Find out whether the site shows what there must be: what the API user may not see it leaves out of its
+    answers and says nothing, as if it had been deleted.
+
+    Args:
+        linked: some participants and their contacts.
+
+    Raises:
+        Denied: it does not. SiteError: it does not tell.
+    """
+    wanted = [{each[place] for each in linked} for place in (0, 1)]
+    anybody = {"select": ["id"], "where": [["is_deleted", "IN", EITHER]], "limit": 2}
+    found = site.ask(
+        [
+            Ask("Contact", "get", anybody),
+            _ask("Participant", ["id"], ["id", "IN", sorted(wanted[0]) or [0]], "is_test"),
+            _ask("Contact", ["id"], ["id", "IN", sorted(wanted[1]) or [0]], "is_deleted"),
+        ]
+    )
+    contacts, *seen = map(_rows, found)
+    remedy = (
+        "Give it `view all contacts`, `access CiviEvent` and `view event participants`, and see that no"
+        " access rule (ACL) hides any; `make doctor` tries each permission."
+    )
+    if len(contacts) < 2:
+        problem = "The user of CIVICRM_API_KEY sees no contacts, so who is there already cannot be known."
+        raise Denied("sight", problem, remedy)
+    for what, there, rows in zip(("participants", "contacts"), wanted, seen, strict=True):
+        if len(there) >= SAMPLE and 2 * len(rows) < len(there):
+            raise Denied(
+                "sight",
+                f"Of {len(there)} {what} that were written, the user of CIVICRM_API_KEY sees {len(rows)}. Nothing"
+                " is written, as what only cannot be seen would be made a second time.",
+                f"{remedy} If they were deleted in CiviCRM on purpose, --reconcile writes them again.",
+            )
 
 
 def look_at_statuses(site: Site, facts: Facts) -> None:

@@ -20,7 +20,7 @@ from reverse_etl import civicrm_documents
 from reverse_etl.civicrm import decide
 from reverse_etl.civicrm_api import Denied, Duplicate, Refused, Site, Unreachable
 from reverse_etl.civicrm_documents import Documents, Told
-from reverse_etl.civicrm_live import Reader, facts_of, look_at_statuses
+from reverse_etl.civicrm_live import Reader, check_sight, facts_of, look_at_statuses
 from reverse_etl.civicrm_state import REMOVED, Decision, Facts, Keep, Live, Note, Order, Policies, Row, Write
 from reverse_etl.journal import Rejection
 from reverse_etl.links import Link, Links, OrderLink
@@ -28,6 +28,7 @@ from reverse_etl.links import Link, Links, OrderLink
 # Attendees whose orders are read together: their duplicates are asked for in one call, which takes 50 asks.
 TOGETHER = 40
 MANY_GONE = 10  # attendees; of so few any share may be taken out in one run
+SAMPLE = 50  # participants of which some have to be seen before anything is written
 LOOKS = 20  # at one order, after answers that were lost and writes that move others
 IDS = ("contact_id", "participant_id", "contribution_id", "registered_by_id", "status_id")
 Progress = Callable[[str, int, int | None], None]
@@ -126,6 +127,7 @@ class Sync:
             self.outcome.changed = len(changed)
             if changed:
                 self._spare(documents)
+                check_sight(self._site, [] if reconciles else self._links.some(SAMPLE))
                 self._do(documents, changed, writes)
 
     def _is_changed(self, told: Told) -> bool:

@@ -110,6 +110,202 @@ class Links:
     def participant(self, attendee_id: str) -> Link | None:
         return next(iter(self._links("and source_id = ?", attendee_id)), None)
 
+    def some(self, count: int) -> list[tuple[int, int]]:
+        """Participant and contact of so many links, taken at random."""
+        query = (
+            "select record_id, contact_id from civicrm_links"
+            " where base_id = ? and kind = ? and unlinked_at is null order by random() limit ?"
+        )
+        return self._sql.execute(query, (self._base, PARTICIPANT, count)).fetchall()
+
+    def attendees_of(self, contacts: Iterable[int]) -> dict[str, int]:
+        """Attendee to contact, of those whose participants are of these contacts."""
+        numbers = list(contacts)
+        marks = ", ".join("?" for _ in numbers)
+        return dict(
+            self._live(PARTICIPANT, "source_id, contact_id", f"and contact_id in ({marks})", *numbers)
+        )
+
+    def _live(self, kind: str, columns: str, more: str = "", *parameters: str | int) -> list[tuple[Any, ...]]:
+        query = (
+            f"select {columns} from civicrm_links where base_id = ? and kind = ? and unlinked_at is null"
+            f" {more} order by link_id"
+        )
+        return self._sql.execute(query, (self._base, kind, *parameters)).fetchall()
+
+    def _links(self, more: str = "", *parameters: str) -> list[Link]:
+        columns = "source_id, order_id, contact_id, record_id"
+        found = {each[0]: Link(*each) for each in self._live(PARTICIPANT, columns, more, *parameters)}
+        for attendee, order, contact, _ in self._live(CONTACT, columns, more, *parameters):
+            held = found.get(attendee)
+            link = Link(attendee, order, contact) if held is None else held
+            found[attendee] = replace(link, new_contact_id=contact)
+        return list(found.values())
+
+    # -- writes under way
+
+    def begin(
+        self,
+        order_id: str,
+        rule: str,
+        entity: str,
+        operation: str,
+        key: str,
+        changes: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Record that a write is about to be sent. Returns its id.
+
+        Args:
+            rule: of the decision, like A4. key: of the attendee or the order that it is about.
+            changes: field to before and after, kept for RETENTION_DAYS and until somebody is forgotten.
+        """
+        with self._sql:
+            cursor = self._sql.execute(
+                "insert into journal (run_id, destination, base_id, table_id, table_name, operation,"
+                " row_count, rows, sent_at, rule_id, changes) values (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)",
+                (
+                    *(self._run_id, DESTINATION, self._base, order_id, entity, operation),
+                    *(_json([key]), _now(), rule, _json(changes) if changes else None),
+                ),
+            )
+        return int(cursor.lastrowid or 0)
+
+    def answered(
+        self,
+        call_id: int,
+        *,
+        record: int | str | None = None,
+        link: Link | None = None,
+        unlink: tuple[str, str] | None = None,
+        contact: Link | None = None,
+        contribution: tuple[str, int] | None = None,
+        primary: tuple[str, str | None] | None = None,
+    ) -> None:
+        """Record that a write was done, and what is linked since.
+
+        Args:
+            record: its id at the site. link, unlink, contact, contribution, primary: as `keep`.
+        """
+        with self._sql:
+            self._keep(link, unlink, contact, contribution, primary)
+            self._sql.execute(
+                "update journal set state = 'answered', answered_at = ?, record_id = ? where call_id = ?",
+                (_now(), None if record is None else str(record), call_id),
+            )
+
+    def failed(self, call_id: int) -> None:
+        """Record that a write changed nothing."""
+        with self._sql:
+            self._sql.execute(
+                "update journal set state = 'failed', answered_at = ? where call_id = ?", (_now(), call_id)
+            )
+
+    def unanswered(self) -> list[Intent]:
+        """The writes of which nobody knows whether they were done, oldest first."""
+        query = (
+            "select call_id, table_id, rule_id, table_name, operation, rows from journal"
+            " where destination = ? and base_id = ? and state = 'sent' order by call_id"
+        )
+        return [
+            Intent(call_id, order_id, rule or "", entity, operation, orjson.loads(rows)[0])
+            for call_id, order_id, rule, entity, operation, rows in self._sql.execute(
+                query, (DESTINATION, self._base)
+            )
+        ]
+
+    def dropped(self, call_ids: Iterable[int]) -> None:
+        """What became of these writes was seen by reading: nobody waits for their answers any more."""
+        with self._sql:
+            self._sql.executemany(
+                "update journal set state = 'looked', answered_at = ? where call_id = ?",
+                [(_now(), call_id) for call_id in call_ids],
+            )
+
+    # -- links
+
+    def keep(
+        self,
+        *,
+        link: Link | None = None,
+        unlink: tuple[str, str] | None = None,
+        contact: Link | None = None,
+        contribution: tuple[str, int] | None = None,
+        primary: tuple[str, str | None] | None = None,
+    ) -> None:
+        """Keep what was learned without a write: adopted, merged by staff, moved or gone.
+
+        Args:
+            link: an attendee's participant from now on; one of before stays as history, and a contact that
+                was made for it is no longer waiting. unlink: an attendee, and why it has none any more.
+            contact: the contact made for an attendee, whose participant is to come.
+            contribution: order and contribution. primary: order, and which attendee stands for it.
+        """
+        with self._sql:
+            self._keep(link, unlink, contact, contribution, primary)
+
+    def _keep(
+        self,
+        link: Link | None,
+        unlink: tuple[str, str] | None,
+        contact: Link | None,
+        contribution: tuple[str, int] | None,
+        primary: tuple[str, str | None] | None,
+    ) -> None:
+        if unlink is not None:
+            self._end(PARTICIPANT, *unlink)
+        if contact is not None:
+            made = contact.new_contact_id or contact.contact_id
+            self._set(CONTACT, contact.attendee_id, contact.order_id, made, made)
+        if link is not None and link.participant_id is not None:
+            place = (link.attendee_id, link.order_id, link.contact_id, link.participant_id)
+            self._set(PARTICIPANT, *place)
+            self._end(CONTACT, link.attendee_id, "has a participant")
+        if contribution is not None:
+            order_id, record = contribution
+            self._set(CONTRIBUTION, order_id, order_id, None, record)
+        if primary is not None:
+            self._sql.execute(
+                "insert into civicrm_orders (base_id, order_id, primary_attendee) values (?, ?, ?)"
+                " on conflict do update set primary_attendee = excluded.primary_attendee",
+                (self._base, *primary),
+            )
+
+    def _set(self, kind: str, source: str, order: str, contact: int | None, record: int) -> None:
+        where = "base_id = ? and kind = ? and source_id = ? and unlinked_at is null"
+        query = f"select order_id, contact_id, record_id from civicrm_links where {where}"
+        held = self._sql.execute(query, (self._base, kind, source)).fetchone()
+        if held == (order, contact, record):
+            return
+        self._end(kind, source, "replaced")
+        self._sql.execute(
+            "insert into civicrm_links (base_id, kind, source_id, order_id, contact_id, record_id, linked_at)"
+            " values (?, ?, ?, ?, ?, ?, ?)",
+            (self._base, kind, source, order, contact, record, _now()),
+        )
+
+    def _end(self, kind: str, source: str, why: str) -> None:
+        self._sql.execute(
+            "update civicrm_links set unlinked_at = ?, why = ?"
+            " where base_id = ? and kind = ? and source_id = ? and unlinked_at is null",
+            (_now(), why, self._base, kind, source),
+        )
+
+    def taken_out(self, attendee_id: str, participant_id: int) -> None:
+        """The participant that was an attendee's is removed at the site too, and nobody's business now."""
+        with self._sql:
+            self._sql.execute(
+                "update civicrm_links set why = coalesce(why, 'replaced') || ', removed'"
+                " where base_id = ? and kind = ? and source_id = ? and record_id = ?"
+                " and unlinked_at is not null",
+                (self._base, PARTICIPANT, attendee_id, participant_id),
+            )
+
+    def left_over(self, attendee_id: str) -> set[int]:
+        """Participants that were an attendee's once and are not known to be removed."""
+        rows = [row for row in self.history(attendee_id) if row["source_id"] == attendee_id]
+        known = {row["record_id"] for row in rows if row["why"] and row["why"].endswith("removed")}
+        return {row["record_id"] for row in rows if row["kind"] == PARTICIPANT and row["unlinked_at"]} - known
+
     def attendees_of(self, contacts: Iterable[int]) -> dict[str, int]:
         """Attendee to contact, of those whose participants are of these contacts."""
         numbers = list(contacts)

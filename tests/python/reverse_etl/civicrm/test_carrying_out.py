@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from reverse_etl.civicrm_api import Ask, Refused, Site
+from sandbox.civicrm.app import ADMIN_KEY, KEY, PERMISSIONS
 from tests.python.reverse_etl.civicrm.conftest import Order, World, attendee
 
 
@@ -76,3 +77,60 @@ def test_a_rule_that_looks_for_nobody_is_said_once(world: World, orders: int) ->
     run = world.sync(must=1)
     assert (run.writes, world.rejected()) == ([], {})
     assert "dedupe_rule" in run.words
+
+
+def may_not(world: World, *withdrawn: str) -> None:
+    """The API user loses permissions."""
+    kept = [each for each in PERMISSIONS if each not in withdrawn]
+    world.switch(keys={KEY: {"contact": 2, "permissions": kept}, ADMIN_KEY: {"permissions": None}})
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_who_may_see_nobody_makes_nobody_twice(synced: World, writes: bool) -> None:
+    """Of contacts that may not be seen, and of all that is theirs, answers are empty and no errors."""
+    may_not(synced, "view all contacts")
+    synced.orders["5551"]["11"].is_checked_in = True
+    synced.sells(Order("2", [attendee("21", "Dora")]))
+    run = synced.sync(must=1, writes=writes)
+    assert (run.writes, run.document["civicrm"]["plan"]) == ([], [])
+    assert "`view all contacts`" in run.words
+    may_not(synced)
+    synced.settles()
+    look = synced.look()
+    assert len(look.participants) == len(look.contacts()) == 4
+
+
+def hides(monkeypatch: pytest.MonkeyPatch, entity: str, shown: int) -> None:
+    """An access rule lets only some records be seen."""
+    asked = Site.ask
+
+    def ask(site: Site, calls: Sequence[Ask]) -> list[Any]:
+        found = asked(site, calls)
+        return [rows[:shown] if each.entity == entity else rows for each, rows in zip(calls, found)]
+
+    monkeypatch.setattr(Site, "ask", ask)
+
+
+@pytest.mark.parametrize("entity", ["Participant", "Contact"])
+def test_who_sees_few_of_what_was_written_writes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, entity: str
+) -> None:
+    world.sells(*(Order(f"{each}", [attendee(f"{each}1", f"A{each}")]) for each in range(1, 7)))
+    world.sync(must=0)
+    world.orders["1"]["11"].is_checked_in = True
+    hides(monkeypatch, entity, 2)
+    run = world.sync(must=1)
+    assert run.writes == []
+    assert "Of 6" in run.words and "sees 2" in run.words
+    assert len(world.look().contacts()) == 6
+
+
+def test_all_that_was_deleted_on_purpose_is_written_again_when_asked(world: World) -> None:
+    world.sells(*(Order(f"{each}", [attendee(f"{each}1", f"A{each}")]) for each in range(1, 7)))
+    world.sync(must=0)
+    for each in world.look().participants:
+        world.staff("delete", "Participant", each.id)
+    world.orders["1"]["11"].is_checked_in = True
+    assert "--reconcile" in world.sync(must=1).words
+    world.sync(must=0, reconcile=True)
+    assert len(world.look().participants) == 6
