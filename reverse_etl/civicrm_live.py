@@ -118,8 +118,8 @@ def check_sight(site: Site, linked: Sequence[tuple[int, int]]) -> None:
         if len(there) >= SAMPLE and 2 * len(rows) < len(there):
             raise Denied(
                 "sight",
-                f"Of {len(there)} {what} that were written, the user of CIVICRM_API_KEY sees {len(rows)}. Nothing"
-                " is written, as what only cannot be seen would be made a second time.",
+                f"Of {len(there)} {what} that were written, the user of CIVICRM_API_KEY sees {len(rows)}."
+                " Nothing is written, as what only cannot be seen would be made a second time.",
                 f"{remedy} If they were deleted in CiviCRM on purpose, --reconcile writes them again.",
             )
 

@@ -106,7 +106,7 @@ def hides(monkeypatch: pytest.MonkeyPatch, entity: str, shown: int) -> None:
 
     def ask(site: Site, calls: Sequence[Ask]) -> list[Any]:
         found = asked(site, calls)
-        return [rows[:shown] if each.entity == entity else rows for each, rows in zip(calls, found)]
+        return [rows[:shown] if each.entity == entity else rows for each, rows in zip(calls, found, strict=True)]
 
     monkeypatch.setattr(Site, "ask", ask)
 
@@ -121,7 +121,8 @@ def test_who_sees_few_of_what_was_written_writes_nothing(
     hides(monkeypatch, entity, 2)
     run = world.sync(must=1)
     assert run.writes == []
-    assert "Of 6" in run.words and "sees 2" in run.words
+    assert "Of 6" in run.words
+    assert "sees 2" in run.words
     assert len(world.look().contacts()) == 6
 
 
