@@ -199,7 +199,7 @@ def gates(work: _Work) -> list[Attendee] | None:
 
 
 def _is_linked(live: Live) -> bool:
-    return bool(live.links or live.left or live.contribution or any(live.marked.values()))
+    return bool(live.links or live.absent or live.contribution or any(live.marked.values()))
 
 
 def _claims(live: Live, attendee: Attendee) -> list[int]:
@@ -221,11 +221,21 @@ def _claims(live: Live, attendee: Attendee) -> list[int]:
 
 
 def order_of(work: _Work, members: list[Attendee]) -> list[Attendee]:
-    """O3, O6, O8: choose who stands for the order; the attendees with that one first, then by id (O1)."""
+    """O3, O6, O8: choose who stands for the order; the attendees with that one first, then by id (O1).
+    Of whom nothing is told has not left: the data may be late. Its participant stays, and stays primary."""
     live, order = work.live, work.order
     present = {each.attendee_id for each in order.attendees if not each.is_gone}
     candidates = [each.attendee_id for each in members]
     chosen = live.primary
+    if live.absent:
+        many = len(live.absent)
+        whose = "An attendee of it is" if many == 1 else f"{many} attendees of it are"
+        text = f"{whose} in no order that has landed, and not told to be gone: what they are stays."
+        work.note("O7", order.order_id, text)
+    number = live.absent.get(chosen or "")
+    if chosen and number in live.participants and not live.is_removed(live.participants[number]):
+        live.links[chosen] = number
+        present.add(chosen)
     if chosen not in present or (chosen not in candidates and chosen not in live.links):
         rule = "O3" if chosen is None else "O8"
         chosen = _seen_primary(live, candidates) if chosen is None else None
@@ -286,7 +296,7 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
         each.attendee_id: live.links[each.attendee_id]
         for each in work.order.attendees
         if each.is_gone and each.attendee_id in live.links
-    } | live.left
+    }
     for each in work.order.attendees:
         key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
@@ -309,7 +319,6 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
             values["registered_by_id"] = None
         keep = keep or Keep(rule, removed=(key, number))
         work.update(rule, "Participant", key, participant, values, keep=keep)
-        live.left.pop(key, None)
         if live.links.get(key) == number:
             del live.links[key]
 
@@ -362,6 +371,8 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     live, key = work.live, attendee.attendee_id
     matching = [each for each in live.duplicates.get(key, ()) if _is_alive(live, each)]
     number = live.links.get(key)
+    if number is None and (choice := _come_back(work, attendee, matching)):
+        return choice
     if number is None:
         contact, rule, is_new = _contact(work, attendee, members, matching, "A1", "A2")
         return Choice(attendee, rule, contact, None, is_new=is_new)
@@ -393,6 +404,20 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     is_wanted_new = work.policies.new_email == "new"
     found, rule, is_new = _contact(work, attendee, members, matching, "A4", "A5", is_new=is_wanted_new)
     return Choice(attendee, rule, found, None, leaves=number, is_new=is_new)
+
+
+def _come_back(work: _Work, attendee: Attendee, matching: Sequence[int]) -> Choice | None:
+    """O7 undone: who was gone and is listed again is the participant of before, if that is of its contact."""
+    live, key = work.live, attendee.attendee_id
+    row = live.participants.get(live.returned.get(key, 0))
+    if row is None or row["contact_id"] not in matching:
+        return None
+    contact, number = row["contact_id"], int(row["id"])
+    _, wanted = status(work, attendee, None)
+    values = {"status_id": work.facts.statuses[wanted or "Registered"]}
+    work.update("O7", "Participant", key, row, values, keep=Keep("O7", link=(key, contact, number)))
+    live.links[key] = number
+    return Choice(attendee, "A3", contact, number)
 
 
 def _contact(
@@ -620,7 +645,9 @@ def contribution(work: _Work, primary: str | None) -> None:
     order, live = work.order, work.live
     if not order.is_known or not work.event.get("is_monetary"):
         return  # O2: it waits for its order; C1
-    total, fee = amounts(work)
+    if (found := amounts(work)) is None:
+        return
+    total, fee = found
     held = live.contribution
     if held is None and live.contribution_id is not None:
         is_left = work.policies.deleted_contribution == "leave" or live.times_made > 1
@@ -642,15 +669,17 @@ def contribution(work: _Work, primary: str | None) -> None:
         _join(work, held, payer)
 
 
-def amounts(work: _Work) -> tuple[int, int]:
+def amounts(work: _Work) -> tuple[int, int] | None:
     """C7, C15: total and fees of the order as they are now, in hundredths; of one with unmapped ticket
-    classes, by the policy, those of the mapped attendees."""
+    classes, by the policy, those of the mapped attendees; None while not all of these are told of."""
     order = work.order
     total, fee = order.cents(order.gross_minor), order.cents(order.fees_minor)
     there = [each for each in order.attendees if not each.is_gone]
     mapped = [each for each in there if each.civicrm_role is not None]
     if len(mapped) == len(there) or work.policies.amount == "order":
         return total, fee
+    if work.live.absent:
+        return None
     part = order.cents(sum(each.gross_minor or 0 for each in mapped))
     if part != total:
         text = f"The contribution is {amount(part)} of {amount(total)}: what its mapped ticket classes cost."

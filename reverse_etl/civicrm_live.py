@@ -239,8 +239,8 @@ class Reader:
                     live.former[key] = self._links.left_over(key)
                 if key not in live.links:
                     taken = self._links.taken_for_gone(key)
-                    removed = (each for each in numbers if live.is_removed(participants[each]))
-                    live.returned |= {key: each for each in removed if each == taken}
+                    if taken in numbers and live.is_removed(participants[taken]):
+                        live.returned[key] = taken
         for row in marked_contacts:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked_contacts.setdefault(key, []).append(int(row["id"]))

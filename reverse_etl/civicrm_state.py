@@ -212,13 +212,13 @@ class Live:
     """What was read of one order. `decide` applies its own writes to it as it goes.
 
     links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was of.
-    linked_elsewhere: attendees that were linked for another order until now. absent: attendees that are linked
-    for this order and of which the models tell nothing, to their participants. returned: attendees that were
-    gone and are not any more, to the participant that was taken out. marked: attendee to the participants
-    that carry its marker; marked_contacts: to such contacts; former: to those it left and that are not known
-    to be removed. doubted: attendees for whom a participant was to be made, and no answer came. others:
-    contact to attendees of other orders who are it too. refusal: why the site does not tell who somebody of
-    the order is.
+    linked_elsewhere: attendees that were linked for another order until now. absent: attendees that are
+    linked for this order and of which the models tell nothing, to their participants. returned: attendees
+    that were gone and are not any more, to the participant that was taken out. marked: attendee to the
+    participants that carry its marker; marked_contacts: to such contacts; former: to those it left and that
+    are not known to be removed. doubted: attendees for whom a participant was to be made, and no answer
+    came. others: contact to attendees of other orders who are it too. refusal: why the site does not tell
+    who somebody of the order is.
     """
 
     facts: Facts

@@ -143,13 +143,13 @@ class Sync:
         if len(gone) <= max(MANY_GONE, self._policies.max_removed_share * len(linked)):
             return
         self._spared = gone
-        share = len(gone) / len(linked)
+        share = ceil(100 * len(gone) / len(linked)) / 100
         self.outcome.problems.append(
             BoxofficeError(
                 f"{len(gone):,} of {len(linked):,} participants in CiviCRM are of attendees that Eventbrite"
                 " lists no more: none of them is removed (rule O7).",
-                f"If that is right, set max_removed_share of civicrm in settings.csv to {ceil(share * 100) / 100}"
-                " for one run. If not, run `make run` again, once Eventbrite lists them.",
+                f"If that is right, set max_removed_share of civicrm in settings.csv to {share} for"
+                " one run. If not, run `make run` again, once Eventbrite lists them.",
             )
         )
 

@@ -306,6 +306,19 @@ class Links:
         known = {row["record_id"] for row in rows if row["why"] and row["why"].endswith("removed")}
         return {row["record_id"] for row in rows if row["kind"] == PARTICIPANT and row["unlinked_at"]} - known
 
+    def taken_for_gone(self, attendee_id: str) -> int | None:
+        """The participant that was an attendee's last, if it was taken out as the attendee was gone."""
+        query = (
+            "select record_id, why from civicrm_links where base_id = ? and kind = ? and source_id = ?"
+            " and unlinked_at is not null order by link_id desc limit 1"
+        )
+        found = self._sql.execute(query, (self._base, PARTICIPANT, attendee_id)).fetchone()
+        return int(found[0]) if found and found[1].startswith("O7: removed") else None
+
+    def linked(self) -> set[str]:
+        """Attendees that have a participant."""
+        return {key for (key,) in self._live(PARTICIPANT, "source_id")}
+
     def unlink_contribution(self, order_id: str, why: str) -> None:
         """The order's contribution is there no more."""
         with self._sql:
