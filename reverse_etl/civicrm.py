@@ -42,6 +42,8 @@ from reverse_etl.journal import Rejection
 OVER = ("cancelled", "canceled", "refunded", "deleted")
 NO_SALE = ("started", "abandoned")
 OURS = ("Registered", "Attended", "Cancelled", PAY_LATER, REMOVED)
+# What holds an order together, which is ours to keep right.
+HOLDING = ("contact_id", "registered_by_id")
 # A primary that moves so takes the participants it registered along.
 CASCADES = {
     PAY_LATER: ("Registered", "Cancelled"),
@@ -100,21 +102,48 @@ class _Work:
         """Returns what stands for the id of the record; `made`, where that was given before."""
         made = what.pop("made", None) or self.facts.new_id()
         keep = _made(what.pop("keep", None), made)
+        self.say(entity, made, values)
         self.decision.steps.append(Write(rule, entity, "create", key, values, made=made, keep=keep, **what))
         return int(made)
 
-    def update(self, rule: str, entity: str, key: str, row: Row, values: Row, **what: Any) -> None:
-        """Write what of `values` the row does not hold yet; nothing when it holds all."""
+    def say(self, entity: str, number: int | str, values: Row) -> None:
+        """Remember what is said of a record."""
+        self.decision.said.setdefault((entity, number), {}).update(values)
+
+    def was_said(self, entity: str, number: int | str, name: str, value: Any) -> bool:
+        """Whether this is what was said before already, so that anything else there is a person's edit."""
+        is_made = isinstance(value, int) and value < 0
+        said = self.live.said.get((entity, number), {})
+        return not (is_made or self.live.overwrites) and said.get(name) == self.live.digest(value)
+
+    def update(self, rule: str, entity: str, key: str, row: Row, values: Row, **what: Any) -> bool:
+        """Write what of `values` the row does not hold yet, but over no person's edit. Returns whether there
+        was anything to write."""
+        number = row["id"]
+        self.say(entity, number, values)
         wanted = changes(row, values)
+        edited = [
+            name
+            for name, value in wanted.items()
+            if name not in HOLDING and self.was_said(entity, number, name, value)
+        ]
+        if edited:
+            names = ", ".join(name.split(":")[0] for name in edited)
+            text = (
+                f"Somebody changed {names} of {entity} {number} in CiviCRM, which stays until there is news."
+            )
+            self.note(rule, key, text)
+        wanted = {name: value for name, value in wanted.items() if name not in edited}
         if not wanted:
             if what.get("keep"):
                 self.decision.steps.append(what["keep"])
-            return
+            return False
         before = {name: row.get(name) for name in wanted}
         self.decision.steps.append(
-            Write(rule, entity, "update", key, wanted, before=before, id=row["id"], **what)
+            Write(rule, entity, "update", key, wanted, before=before, id=number, **what)
         )
         row.update(wanted)
+        return True
 
     @property
     def removed(self) -> int:
@@ -391,6 +420,8 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     has_no_email = is_alive and not attendee.email and not matching
     if has_no_email and names_of(attendee) == names_of(live.contacts[contact]):
         return Choice(attendee, "A9", contact, number)
+    if is_alive and _is_unchanged(work, attendee):
+        return Choice(attendee, rule, contact, number)  # staff changed the contact, Eventbrite nothing
     # The crash came after a participant of the new contact was made: it carries the marker.
     mine = {*matching, *live.marked_contacts.get(key, ())} - {contact}
     former = live.former.get(key, set())
@@ -491,11 +522,28 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
         _address(work, rule, key, contact, profile.address)
 
 
+def _identity(work: _Work, attendee: Attendee) -> list[str | None]:
+    """What makes an attendee somebody else when Eventbrite changes it, by the rule for duplicates."""
+    email = attendee.email and attendee.email.casefold()
+    is_stock = work.policies.dedupe_rule == STOCK_RULE
+    return [email] if is_stock and email else [email, attendee.first_name, attendee.last_name]
+
+
+def _is_unchanged(work: _Work, attendee: Attendee) -> bool:
+    """Whether Eventbrite tells of the same person as before, whatever overwrites what."""
+    said = work.live.said.get(("attendee", attendee.attendee_id), {})
+    return said.get("identity") == work.live.digest(_identity(work, attendee))
+
+
 def emails(work: _Work, choice: Choice) -> None:
-    """The field map, for an e-mail: one row of the contact holds it; which one, the policy says."""
+    """The field map, for an e-mail: one row of the contact holds it; which one, the policy says. One that
+    staff took away stays away."""
     email, rule, key = choice.attendee.email, choice.rule, choice.attendee.attendee_id
     contact = choice.contact
+    work.say("attendee", key, {"identity": _identity(work, choice.attendee), "contact_id": contact})
     if not email:
+        return
+    if _is_unchanged(work, choice.attendee) and work.was_said("attendee", key, "contact_id", contact):
         return
     rows = work.live.emails.setdefault(contact, [])
     own = next((row for row in rows if same(row["email"], email)), None)
@@ -574,8 +622,12 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     row = live.participants[choice.participant]
     held = [str(each) for each in as_typed(row.get("role_id"))]
     values = {"contact_id": contact, "event_id": work.event["id"]}
-    if role not in held:
-        values["role_id"] = [role]
+    work.say("Participant", row["id"], {"role_id": [role]})
+    if role not in held and not work.was_said("Participant", row["id"], "role_id", [role]):
+        # What staff added beside the role of before stays.
+        said = live.said.get(("Participant", row["id"]), {}).get("role_id")
+        others = [each for each in held if said and live.digest([each]) != said]
+        values["role_id"] = [*others, role]
     is_moved = row["contact_id"] != live.linked_contacts.get(key, contact) or row["contact_id"] != contact
     keep = Keep(rule, link=(key, contact, row["id"])) if is_moved else None
     work.update(rule, "Participant", key, row, values, keep=keep)
@@ -624,6 +676,7 @@ def _status(work: _Work, attendee: Attendee, row: Row) -> None:
         return
     before, after = row["status_id"], facts.statuses[wanted]
     if before == after:
+        work.say("Participant", row["id"], {"status_id": after})
         return
     others = []
     if wanted in CASCADES.get(current or "", ()):
@@ -632,9 +685,10 @@ def _status(work: _Work, attendee: Attendee, row: Row) -> None:
             for each in work.live.participants.values()
             if each.get("registered_by_id") == row["id"] and each["status_id"] == before
         ]
-    work.update(rule, "Participant", key, row, {"status_id": after}, rereads=bool(others))
-    for each in others:  # O11: the site does that by itself
-        each["status_id"] = after
+    if work.update(rule, "Participant", key, row, {"status_id": after}, rereads=bool(others)):
+        for each in others:  # O11: the site does that by itself
+            each["status_id"] = after
+            work.live.said.get(("Participant", each["id"]), {}).pop("status_id", None)
 
 
 # -- C: contribution and ParticipantPayment
@@ -774,6 +828,7 @@ def _by_ledger(work: _Work, held: Row, total: int, fee: int) -> None:
 
 def _amounts(work: _Work, held: Row, total: int, fee: int) -> None:
     values: Row = {}
+    work.say("Contribution", held["id"], {"total_amount": amount(total), "fee_amount": amount(fee)})
     if cents(held["total_amount"]) != total:
         values["total_amount"] = amount(total)
     if cents(held.get("fee_amount")) != fee:

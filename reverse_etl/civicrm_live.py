@@ -164,13 +164,20 @@ class Reader:
     """Reads orders of one site.
 
     Args:
-        documents: what is wanted of other orders.
+        documents: what is wanted of other orders. overwrites: people's edits are to be written over.
     """
 
     def __init__(
-        self, site: Site, links: Links, facts: Facts, policies: Policies, documents: Documents
+        self,
+        site: Site,
+        links: Links,
+        facts: Facts,
+        policies: Policies,
+        documents: Documents,
+        *,
+        overwrites: bool = False,
     ) -> None:
-        self._site, self._links, self._facts = site, links, facts
+        self._site, self._links, self._facts, self._overwrites = site, links, facts, overwrites
         self._policies, self._documents = policies, documents
         self._states_of: set[int] = set()
 
@@ -345,7 +352,8 @@ class Reader:
         return found
 
     def _linked(self, order: Order, known: dict[str, OrderLink]) -> Live:
-        live = Live(self._facts)
+        live = Live(self._facts, said=self._links.said(order.order_id), digest=self._links.digest)
+        live.overwrites = self._overwrites
         attendees = set(_ids(order))
         links = self._links_of(order)
         missing = [key for key in links if key not in attendees]
@@ -365,8 +373,7 @@ class Reader:
         held = known.get(order.order_id, OrderLink())
         live.primary, live.contribution_id = held.primary_attendee, held.contribution_id
         if live.contribution_id is not None:
-            history = self._links.history(order.order_id)
-            live.times_made = sum(row["kind"] == "contribution" for row in history)
+            live.times_made = self._links.times_made(order.order_id)
         return live
 
     def _new_countries(self, orders: Iterable[Order]) -> set[int]:

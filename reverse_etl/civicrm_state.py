@@ -4,7 +4,7 @@ Ids below 0 stand for records that are yet to be made. Money is in hundredths of
 keeps it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -19,6 +19,8 @@ REMOVED = "Removed_in_EventBrite"
 PAY_LATER = "Pending from pay later"
 STOCK_RULE = "Individual.Unsupervised"
 Row = dict[str, Any]
+# Entity and id of a record, to its fields, to what was said of them.
+Said = dict[tuple[str, int | str], dict[str, str]]
 
 CHOICES = {
     "new_email": ("existing", "new"),
@@ -211,14 +213,16 @@ class Facts:
 class Live:
     """What was read of one order. `decide` applies its own writes to it as it goes.
 
-    links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was of.
-    linked_elsewhere: attendees that were linked for another order until now. absent: attendees that are
-    linked for this order and of which the models tell nothing, to their participants. returned: attendees
-    that were gone and are not any more, to the participant that was taken out. marked: attendee to the
-    participants that carry its marker; marked_contacts: to such contacts; former: to those it left and that
-    are not known to be removed. doubted: attendees for whom a participant was to be made, and no answer
-    came. others: contact to attendees of other orders who are it too. refusal: why the site does not tell
-    who somebody of the order is.
+    links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was
+    of. linked_elsewhere: attendees that were linked for another order until now. absent: attendees that
+    are linked for this order and of which the models tell nothing, to their participants. returned:
+    attendees that were gone and are not any more, to the participant that was taken out. marked: attendee
+    to the participants that carry its marker; marked_contacts: to such contacts; former: to those it left
+    and that are not known to be removed. doubted: attendees for whom a participant was to be made, and no
+    answer came. others: contact to attendees of other orders who are it too. refusal: why the site does
+    not tell who somebody of the order is.
+    said: of a record, digests of what was said of its fields when the order was settled last; what else they
+    hold since is a person's edit, and stays unless it `overwrites`.
     """
 
     facts: Facts
@@ -245,6 +249,10 @@ class Live:
     contribution: Row | None = None
     payments: list[Row] = field(default_factory=list)
     refusal: BoxofficeError | None = None
+
+    said: Said = field(default_factory=dict)
+    digest: Callable[[Any], str] = repr
+    overwrites: bool = False
 
     def is_removed(self, participant: Row) -> bool:
         return self.facts.removed is not None and participant["status_id"] == self.facts.removed
@@ -299,13 +307,16 @@ class Note:
 @dataclass
 class Decision:
     """steps: what to do, in order. rejection: why nothing of the order can be done; parked: why something of
-    it cannot, so that the order is tried again. held: attendees that wait for what they lack."""
+    it cannot, so that the order is tried again. held: attendees that wait for what they lack. said:
+    of a record, its fields as they are meant to be.
+    """
 
     steps: list[Write | Keep] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
     rejection: Rejection | None = None
     parked: Rejection | None = None
+    said: dict[tuple[str, int | str], Row] = field(default_factory=dict)
 
     @property
     def writes(self) -> list[Write]:

@@ -21,7 +21,19 @@ from reverse_etl.civicrm import decide
 from reverse_etl.civicrm_api import Denied, Duplicate, Refused, Site, Unreachable
 from reverse_etl.civicrm_documents import Documents, Told
 from reverse_etl.civicrm_live import Reader, check_sight, facts_of, look_at_statuses
-from reverse_etl.civicrm_state import REMOVED, Decision, Facts, Keep, Live, Note, Order, Policies, Row, Write
+from reverse_etl.civicrm_state import (
+    REMOVED,
+    Decision,
+    Facts,
+    Keep,
+    Live,
+    Note,
+    Order,
+    Policies,
+    Row,
+    Said,
+    Write,
+)
 from reverse_etl.journal import Rejection
 from reverse_etl.links import Link, Links, OrderLink
 
@@ -128,7 +140,7 @@ class Sync:
             if changed:
                 self._spare(documents)
                 check_sight(self._site, [] if reconciles else self._links.some(SAMPLE))
-                self._do(documents, changed, writes)
+                self._do(documents, changed, writes, reconciles)
 
     def _is_changed(self, told: Told) -> bool:
         held = self._known.get(told.order_id)
@@ -158,13 +170,15 @@ class Sync:
         told = tuple(each for each in order.attendees if each.attendee_id not in self._spared)
         return order if len(told) == len(order.attendees) else replace(order, attendees=told, fingerprint="")
 
-    def _do(self, documents: Documents, changed: Sequence[Told], writes: bool) -> None:
+    def _do(self, documents: Documents, changed: Sequence[Told], writes: bool, reconciles: bool) -> None:
         self._progress("reading the site", 0, None)
         words = {each.civicrm_event for each in changed}
         began, calls = time.monotonic(), self._site.calls
         self._facts = facts_of(self._site, self._zone, words)
         self.outcome.seconds_a_call = (time.monotonic() - began) / (self._site.calls - calls)
-        self._reader = Reader(self._site, self._links, self._facts, self._policies, documents)
+        self._reader = Reader(
+            self._site, self._links, self._facts, self._policies, documents, overwrites=reconciles
+        )
         for name, ids in (
             ("status_id", self._facts.statuses),
             ("contribution_status_id", self._facts.contribution_statuses),
@@ -251,7 +265,7 @@ class Sync:
 
     def _sync(self, order: Order, live: Live) -> None:
         """Bring one order to what its document says, looking again where a write may have moved more."""
-        before = len(self.outcome.writes)
+        before, said = len(self.outcome.writes), live.said
         for _ in range(LOOKS):
             if live.refusal is not None:
                 self._reject(order, _untold(order, live.refusal))
@@ -276,9 +290,10 @@ class Sync:
             except _Vanished:
                 is_done = False
             if is_done:
-                self._settle(order, decision)
+                self._settle(order, live, decision)
                 break
             live = self._read(order)
+            live.said = said  # the order counts as begun by now, and nothing was said of it
             self._looked(order)
         else:
             problem = f"Order {order.order_id} is never as it should be, however often it is written."
@@ -290,14 +305,19 @@ class Sync:
         """The order was read: what became of its writes is seen."""
         self._links.dropped(self._in_doubt.pop(order.order_id, ()))
 
-    def _settle(self, order: Order, decision: Decision) -> None:
+    def _settle(self, order: Order, live: Live, decision: Decision) -> None:
         self._looked(order)
         self._take(decision)
         parked = [decision.parked] if decision.parked else []
         self._resolve(order, but=order.order_id if parked else None)
         self._links.reject([*decision.held, *parked])
-        if not parked:
-            self._links.settled(order.order_id, order.fingerprint, order.changed_at)
+        said: Said = {}
+        for (entity, number), values in decision.said.items():
+            record = entity, self._id(number) if isinstance(number, int) else number
+            told = {name: live.digest(value) for name, value in self._filled(values).items()}
+            said[record] = {**live.said.get(record, {}), **told}
+        fingerprint = None if parked else order.fingerprint
+        self._links.settled(order.order_id, fingerprint, order.changed_at, said)
 
     def _reject(self, order: Order, rejection: Rejection) -> None:
         self._resolve(order, but=rejection.key)

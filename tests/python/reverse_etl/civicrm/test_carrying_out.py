@@ -106,7 +106,8 @@ def hides(monkeypatch: pytest.MonkeyPatch, entity: str, shown: int) -> None:
 
     def ask(site: Site, calls: Sequence[Ask]) -> list[Any]:
         found = asked(site, calls)
-        return [rows[:shown] if each.entity == entity else rows for each, rows in zip(calls, found, strict=True)]
+        of = [each.entity for each in calls]
+        return [rows[:shown] if name == entity else rows for name, rows in zip(of, found, strict=True)]
 
     monkeypatch.setattr(Site, "ask", ask)
 
