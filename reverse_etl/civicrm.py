@@ -42,6 +42,8 @@ from reverse_etl.journal import Rejection
 OVER = ("cancelled", "canceled", "refunded", "deleted")
 NO_SALE = ("started", "abandoned")
 OURS = ("Registered", "Attended", "Cancelled", PAY_LATER, REMOVED)
+# What holds an order together, which is ours to keep right.
+HOLDING = ("contact_id", "registered_by_id")
 # A primary that moves so takes the participants it registered along.
 CASCADES = {
     PAY_LATER: ("Registered", "Cancelled"),
@@ -100,21 +102,48 @@ class _Work:
         """Returns what stands for the id of the record; `made`, where that was given before."""
         made = what.pop("made", None) or self.facts.new_id()
         keep = _made(what.pop("keep", None), made)
+        self.say(entity, made, values)
         self.decision.steps.append(Write(rule, entity, "create", key, values, made=made, keep=keep, **what))
         return int(made)
 
-    def update(self, rule: str, entity: str, key: str, row: Row, values: Row, **what: Any) -> None:
-        """Write what of `values` the row does not hold yet; nothing when it holds all."""
+    def say(self, entity: str, number: int | str, values: Row) -> None:
+        """Remember what is said of a record."""
+        self.decision.said.setdefault((entity, number), {}).update(values)
+
+    def was_said(self, entity: str, number: int | str, name: str, value: Any) -> bool:
+        """Whether this is what was said before already, so that anything else there is a person's edit."""
+        is_made = isinstance(value, int) and value < 0
+        said = self.live.said.get((entity, number), {})
+        return not (is_made or self.live.overwrites) and said.get(name) == self.live.digest(value)
+
+    def update(self, rule: str, entity: str, key: str, row: Row, values: Row, **what: Any) -> bool:
+        """Write what of `values` the row does not hold yet, but over no person's edit. Returns whether there
+        was anything to write."""
+        number = row["id"]
+        self.say(entity, number, values)
         wanted = changes(row, values)
+        edited = [
+            name
+            for name, value in wanted.items()
+            if name not in HOLDING and self.was_said(entity, number, name, value)
+        ]
+        if edited:
+            names = ", ".join(name.split(":")[0] for name in edited)
+            text = (
+                f"Somebody changed {names} of {entity} {number} in CiviCRM, which stays until there is news."
+            )
+            self.note(rule, key, text)
+        wanted = {name: value for name, value in wanted.items() if name not in edited}
         if not wanted:
             if what.get("keep"):
                 self.decision.steps.append(what["keep"])
-            return
+            return False
         before = {name: row.get(name) for name in wanted}
         self.decision.steps.append(
-            Write(rule, entity, "update", key, wanted, before=before, id=row["id"], **what)
+            Write(rule, entity, "update", key, wanted, before=before, id=number, **what)
         )
         row.update(wanted)
+        return True
 
     @property
     def removed(self) -> int:
@@ -199,7 +228,7 @@ def gates(work: _Work) -> list[Attendee] | None:
 
 
 def _is_linked(live: Live) -> bool:
-    return bool(live.links or live.left or live.contribution or any(live.marked.values()))
+    return bool(live.links or live.absent or live.contribution or any(live.marked.values()))
 
 
 def _claims(live: Live, attendee: Attendee) -> list[int]:
@@ -221,11 +250,21 @@ def _claims(live: Live, attendee: Attendee) -> list[int]:
 
 
 def order_of(work: _Work, members: list[Attendee]) -> list[Attendee]:
-    """O3, O6, O8: choose who stands for the order; the attendees with that one first, then by id (O1)."""
+    """O3, O6, O8: choose who stands for the order; the attendees with that one first, then by id (O1).
+    Of whom nothing is told has not left: the data may be late. Its participant stays, and stays primary."""
     live, order = work.live, work.order
     present = {each.attendee_id for each in order.attendees if not each.is_gone}
     candidates = [each.attendee_id for each in members]
     chosen = live.primary
+    if live.absent:
+        many = len(live.absent)
+        whose = "An attendee of it is" if many == 1 else f"{many} attendees of it are"
+        text = f"{whose} in no order that has landed, and not told to be gone: what they are stays."
+        work.note("O7", order.order_id, text)
+    number = live.absent.get(chosen or "")
+    if chosen and number in live.participants and not live.is_removed(live.participants[number]):
+        live.links[chosen] = number
+        present.add(chosen)
     if chosen not in present or (chosen not in candidates and chosen not in live.links):
         rule = "O3" if chosen is None else "O8"
         chosen = _seen_primary(live, candidates) if chosen is None else None
@@ -248,13 +287,19 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
             live.linked_elsewhere.discard(key)
             why = "A6: deleted in CiviCRM" if participant is None else "A6: removed"
             work.keep("A6", unlink=(key, linked, why))
+    former = live.former.setdefault(key, set())
+    if key in live.links and key in live.doubted:
+        for claim in sorted(each for each in _claims(live, attendee) if each not in former):
+            former.add(live.links[key])
+            live.links[key] = claim
+            work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
     if key not in live.links and (claims := _claims(live, attendee)):
         live.links[key] = claims[0]
-        if linked is None and not live.former.get(key):
+        if linked is None and not former:
             # All memory of it is lost, and the run before ended between two participants.
-            live.former[key] = set(claims[1:])
+            former.update(claims[1:])
         for claim in reversed(claims):
-            if claim == claims[0] or claim in live.former.get(key, ()):
+            if claim == claims[0] or claim in former:
                 work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
     elif key in live.linked_elsewhere:
         contact = live.participants[live.links[key]]["contact_id"]
@@ -280,11 +325,11 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
         each.attendee_id: live.links[each.attendee_id]
         for each in work.order.attendees
         if each.is_gone and each.attendee_id in live.links
-    } | live.left
+    }
     for each in work.order.attendees:
         key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
-        if key in gone or live.former.get(key):
+        if key not in live.doubted and (key in gone or live.former.get(key)):
             claims = [number for number in claims if number in live.former.get(key, ())]
         leaving = [*leaving, *(("O7", key, number) for number in claims)]
     leaving = [*leaving, *(("O7", key, number) for key, number in gone.items())]
@@ -303,7 +348,6 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
             values["registered_by_id"] = None
         keep = keep or Keep(rule, removed=(key, number))
         work.update(rule, "Participant", key, participant, values, keep=keep)
-        live.left.pop(key, None)
         if live.links.get(key) == number:
             del live.links[key]
 
@@ -356,6 +400,8 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     live, key = work.live, attendee.attendee_id
     matching = [each for each in live.duplicates.get(key, ()) if _is_alive(live, each)]
     number = live.links.get(key)
+    if number is None and (choice := _come_back(work, attendee, matching)):
+        return choice
     if number is None:
         contact, rule, is_new = _contact(work, attendee, members, matching, "A1", "A2")
         return Choice(attendee, rule, contact, None, is_new=is_new)
@@ -374,6 +420,8 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     has_no_email = is_alive and not attendee.email and not matching
     if has_no_email and names_of(attendee) == names_of(live.contacts[contact]):
         return Choice(attendee, "A9", contact, number)
+    if is_alive and _is_unchanged(work, attendee):
+        return Choice(attendee, rule, contact, number)  # staff changed the contact, Eventbrite nothing
     # The crash came after a participant of the new contact was made: it carries the marker.
     mine = {*matching, *live.marked_contacts.get(key, ())} - {contact}
     former = live.former.get(key, set())
@@ -387,6 +435,20 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     is_wanted_new = work.policies.new_email == "new"
     found, rule, is_new = _contact(work, attendee, members, matching, "A4", "A5", is_new=is_wanted_new)
     return Choice(attendee, rule, found, None, leaves=number, is_new=is_new)
+
+
+def _come_back(work: _Work, attendee: Attendee, matching: Sequence[int]) -> Choice | None:
+    """O7 undone: who was gone and is listed again is the participant of before, if that is of its contact."""
+    live, key = work.live, attendee.attendee_id
+    row = live.participants.get(live.returned.get(key, 0))
+    if row is None or row["contact_id"] not in matching:
+        return None
+    contact, number = row["contact_id"], int(row["id"])
+    _, wanted = status(work, attendee, None)
+    values = {"status_id": work.facts.statuses[wanted or "Registered"]}
+    work.update("O7", "Participant", key, row, values, keep=Keep("O7", link=(key, contact, number)))
+    live.links[key] = number
+    return Choice(attendee, "A3", contact, number)
 
 
 def _contact(
@@ -460,11 +522,28 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
         _address(work, rule, key, contact, profile.address)
 
 
+def _identity(work: _Work, attendee: Attendee) -> list[str | None]:
+    """What makes an attendee somebody else when Eventbrite changes it, by the rule for duplicates."""
+    email = attendee.email and attendee.email.casefold()
+    is_stock = work.policies.dedupe_rule == STOCK_RULE
+    return [email] if is_stock and email else [email, attendee.first_name, attendee.last_name]
+
+
+def _is_unchanged(work: _Work, attendee: Attendee) -> bool:
+    """Whether Eventbrite tells of the same person as before, whatever overwrites what."""
+    said = work.live.said.get(("attendee", attendee.attendee_id), {})
+    return said.get("identity") == work.live.digest(_identity(work, attendee))
+
+
 def emails(work: _Work, choice: Choice) -> None:
-    """The field map, for an e-mail: one row of the contact holds it; which one, the policy says."""
+    """The field map, for an e-mail: one row of the contact holds it; which one, the policy says. One that
+    staff took away stays away."""
     email, rule, key = choice.attendee.email, choice.rule, choice.attendee.attendee_id
     contact = choice.contact
+    work.say("attendee", key, {"identity": _identity(work, choice.attendee), "contact_id": contact})
     if not email:
+        return
+    if _is_unchanged(work, choice.attendee) and work.was_said("attendee", key, "contact_id", contact):
         return
     rows = work.live.emails.setdefault(contact, [])
     own = next((row for row in rows if same(row["email"], email)), None)
@@ -543,8 +622,12 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     row = live.participants[choice.participant]
     held = [str(each) for each in as_typed(row.get("role_id"))]
     values = {"contact_id": contact, "event_id": work.event["id"]}
-    if role not in held:
-        values["role_id"] = [role]
+    work.say("Participant", row["id"], {"role_id": [role]})
+    if role not in held and not work.was_said("Participant", row["id"], "role_id", [role]):
+        # What staff added beside the role of before stays.
+        said = live.said.get(("Participant", row["id"]), {}).get("role_id")
+        others = [each for each in held if said and live.digest([each]) != said]
+        values["role_id"] = [*others, role]
     is_moved = row["contact_id"] != live.linked_contacts.get(key, contact) or row["contact_id"] != contact
     keep = Keep(rule, link=(key, contact, row["id"])) if is_moved else None
     work.update(rule, "Participant", key, row, values, keep=keep)
@@ -593,6 +676,7 @@ def _status(work: _Work, attendee: Attendee, row: Row) -> None:
         return
     before, after = row["status_id"], facts.statuses[wanted]
     if before == after:
+        work.say("Participant", row["id"], {"status_id": after})
         return
     others = []
     if wanted in CASCADES.get(current or "", ()):
@@ -601,9 +685,10 @@ def _status(work: _Work, attendee: Attendee, row: Row) -> None:
             for each in work.live.participants.values()
             if each.get("registered_by_id") == row["id"] and each["status_id"] == before
         ]
-    work.update(rule, "Participant", key, row, {"status_id": after}, rereads=bool(others))
-    for each in others:  # O11: the site does that by itself
-        each["status_id"] = after
+    if work.update(rule, "Participant", key, row, {"status_id": after}, rereads=bool(others)):
+        for each in others:  # O11: the site does that by itself
+            each["status_id"] = after
+            work.live.said.get(("Participant", each["id"]), {}).pop("status_id", None)
 
 
 # -- C: contribution and ParticipantPayment
@@ -614,7 +699,9 @@ def contribution(work: _Work, primary: str | None) -> None:
     order, live = work.order, work.live
     if not order.is_known or not work.event.get("is_monetary"):
         return  # O2: it waits for its order; C1
-    total, fee = amounts(work)
+    if (found := amounts(work)) is None:
+        return
+    total, fee = found
     held = live.contribution
     if held is None and live.contribution_id is not None:
         is_left = work.policies.deleted_contribution == "leave" or live.times_made > 1
@@ -636,15 +723,17 @@ def contribution(work: _Work, primary: str | None) -> None:
         _join(work, held, payer)
 
 
-def amounts(work: _Work) -> tuple[int, int]:
+def amounts(work: _Work) -> tuple[int, int] | None:
     """C7, C15: total and fees of the order as they are now, in hundredths; of one with unmapped ticket
-    classes, by the policy, those of the mapped attendees."""
+    classes, by the policy, those of the mapped attendees; None while not all of these are told of."""
     order = work.order
     total, fee = order.cents(order.gross_minor), order.cents(order.fees_minor)
     there = [each for each in order.attendees if not each.is_gone]
     mapped = [each for each in there if each.civicrm_role is not None]
     if len(mapped) == len(there) or work.policies.amount == "order":
         return total, fee
+    if work.live.absent:
+        return None
     part = order.cents(sum(each.gross_minor or 0 for each in mapped))
     if part != total:
         text = f"The contribution is {amount(part)} of {amount(total)}: what its mapped ticket classes cost."
@@ -739,6 +828,7 @@ def _by_ledger(work: _Work, held: Row, total: int, fee: int) -> None:
 
 def _amounts(work: _Work, held: Row, total: int, fee: int) -> None:
     values: Row = {}
+    work.say("Contribution", held["id"], {"total_amount": amount(total), "fee_amount": amount(fee)})
     if cents(held["total_amount"]) != total:
         values["total_amount"] = amount(total)
     if cents(held.get("fee_amount")) != fee:

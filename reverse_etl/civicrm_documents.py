@@ -94,13 +94,18 @@ class Documents:
         return [Attendee(**_filled(row)) for row in rows if not row["is_gone"]]
 
     def elsewhere(self, attendees: Collection[str], order_id: str) -> set[str]:
-        """Of attendees, those that are in another order."""
+        """Of attendees, those that are in another order, or were there last."""
         self._lend(list(attendees))
         query = f"""
             select attendee_id from {self._tables["attendees"]}
-            where attendee_id in (select id from _lent_ids) and order_id <> ? and not is_gone
+            where attendee_id in (select id from _lent_ids) and order_id <> ?
         """
         return {key for (key,) in self._connection.execute(query, [order_id]).fetchall()}
+
+    def gone(self) -> set[str]:
+        """Attendees that Eventbrite does not list any more."""
+        query = f"select attendee_id from {self._tables['attendees']} where is_gone"
+        return {key for (key,) in self._connection.execute(query).fetchall()}
 
     def named(self) -> set[str] | None:
         """The cells of civicrm_events.csv that name an event; None where nothing tells."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from reverse_etl.civicrm_api import Ask, Site, SiteError
+from reverse_etl.civicrm_api import Ask, Denied, Refused, Site, SiteError
 from reverse_etl.civicrm_documents import Documents
 from reverse_etl.civicrm_fields import as_typed
 from reverse_etl.civicrm_state import REMOVED, Attendee, Facts, Live, Order, Policies, Row
@@ -16,6 +16,8 @@ from reverse_etl.links import Link, Links, OrderLink
 
 MARKER = re.compile(r"Eventbrite attendee (\S+)")
 EITHER = [True, False]
+SAMPLE = 4  # records at least, to judge by how many of them can be seen
+EVERYBODY = 10  # people looked for at once; where each of them is refused, it is not because of them
 PARTICIPANT = (
     *("id", "contact_id", "event_id", "status_id", "role_id", "registered_by_id", "source"),
     "register_date",
@@ -85,6 +87,43 @@ def facts_of(site: Site, zone: ZoneInfo, words: Collection[str]) -> Facts:
     return facts
 
 
+def check_sight(site: Site, linked: Sequence[tuple[int, int]]) -> None:
+    """Find out whether the site shows what there must be: what the API user may not see it leaves out of its
+    answers and says nothing, as if it had been deleted.
+
+    Args:
+        linked: some participants and their contacts.
+
+    Raises:
+        Denied: it does not. SiteError: it does not tell.
+    """
+    wanted = [{each[place] for each in linked} for place in (0, 1)]
+    anybody = {"select": ["id"], "where": [["is_deleted", "IN", EITHER]], "limit": 2}
+    found = site.ask(
+        [
+            Ask("Contact", "get", anybody),
+            _ask("Participant", ["id"], ["id", "IN", sorted(wanted[0]) or [0]], "is_test"),
+            _ask("Contact", ["id"], ["id", "IN", sorted(wanted[1]) or [0]], "is_deleted"),
+        ]
+    )
+    contacts, *seen = map(_rows, found)
+    remedy = (
+        "Give it `view all contacts`, `access CiviEvent` and `view event participants`, and see that no"
+        " access rule (ACL) hides any; `make doctor` tries each permission."
+    )
+    if len(contacts) < 2:
+        problem = "The user of CIVICRM_API_KEY sees no contacts, so who is there already cannot be known."
+        raise Denied("sight", problem, remedy)
+    for what, there, rows in zip(("participants", "contacts"), wanted, seen, strict=True):
+        if len(there) >= SAMPLE and 2 * len(rows) < len(there):
+            raise Denied(
+                "sight",
+                f"Of {len(there)} {what} that were written, the user of CIVICRM_API_KEY sees {len(rows)}."
+                " Nothing is written, as what only cannot be seen would be made a second time.",
+                f"{remedy} If they were deleted in CiviCRM on purpose, --reconcile writes them again.",
+            )
+
+
 def look_at_statuses(site: Site, facts: Facts) -> None:
     """Read again what statuses participants can have: one may have been made."""
     _statuses(facts, site.read(STATUSES.entity, STATUSES.action, STATUSES.params))
@@ -125,13 +164,20 @@ class Reader:
     """Reads orders of one site.
 
     Args:
-        documents: what is wanted of other orders.
+        documents: what is wanted of other orders. overwrites: people's edits are to be written over.
     """
 
     def __init__(
-        self, site: Site, links: Links, facts: Facts, policies: Policies, documents: Documents
+        self,
+        site: Site,
+        links: Links,
+        facts: Facts,
+        policies: Policies,
+        documents: Documents,
+        *,
+        overwrites: bool = False,
     ) -> None:
-        self._site, self._links, self._facts = site, links, facts
+        self._site, self._links, self._facts, self._overwrites = site, links, facts, overwrites
         self._policies, self._documents = policies, documents
         self._states_of: set[int] = set()
 
@@ -149,7 +195,7 @@ class Reader:
             if link.participant_id is not None
         }
         ids = {int(link.participant_id) for link in links.values() if link.participant_id is not None}
-        ids |= {number for live in lives.values() for number in live.left.values()}
+        ids |= {number for live in lives.values() for number in live.absent.values()}
         markers = {each.marker: each for order in orders for each in order.attendees}
         invoices = [order.invoice for order in orders]
         contributions = [live.contribution_id for live in lives.values() if live.contribution_id]
@@ -176,17 +222,32 @@ class Reader:
                 self._facts.states[int(row["country_id"]), str(word).casefold()] = int(row["id"])
         self._states_of |= countries
         participants = {int(row["id"]): _typed(row) for row in (*linked, *marked)}
-        for (_, owners), result in zip(doubles.values(), found[len(asks) :], strict=True):
+        people = found[len(asks) :]
+        self._check_rule(people)
+        for (_, owners), result in zip(doubles.values(), people, strict=True):
             for order_id, key in owners:
-                lives[order_id].duplicates[key] = sorted({int(row["id"]) for row in _rows(result)})
+                if isinstance(result, Refused):
+                    lives[order_id].refusal = result
+                else:
+                    lives[order_id].duplicates[key] = sorted({int(row["id"]) for row in _rows(result)})
         of_order = {attendee: order.order_id for order in orders for attendee in _ids(order)}
         for row in marked:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked.setdefault(key, []).append(int(row["id"]))
+        doubted = {
+            intent.key
+            for intent in self._links.unanswered()
+            if (intent.entity, intent.operation) == ("Participant", "create")
+        }
         for live in lives.values():
+            live.doubted = doubted
             for key, numbers in live.marked.items():
                 if len(numbers) > 1:
                     live.former[key] = self._links.left_over(key)
+                if key not in live.links:
+                    taken = self._links.taken_for_gone(key)
+                    if taken in numbers and live.is_removed(participants[taken]):
+                        live.returned[key] = taken
         for row in marked_contacts:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked_contacts.setdefault(key, []).append(int(row["id"]))
@@ -225,7 +286,7 @@ class Reader:
         registered = {int(row["id"]): _typed(row) for row in found[0]}
         parts = found[1:]
         gone = [int(row["id"]) for row in parts[0] if row.get("is_deleted")]
-        merged = self._merged(gone)
+        merged, untold = self._merged(gone)
         if more := set(merged.values()) - contacts:
             for part, rows in zip(parts, map(_rows, self._site.ask(_contact_asks(more))), strict=True):
                 part += rows
@@ -244,6 +305,9 @@ class Reader:
             live.participants = participants | registered
             self._keep_own(order, live)
             live.merged = merged
+            own = {row["contact_id"] for row in live.participants.values()}
+            own.update(*live.duplicates.values(), *live.marked_contacts.values())
+            live.refusal = next((untold[each] for each in sorted(own & set(untold))), live.refusal)
             live.contacts = {int(row["id"]): {**row, "id": int(row["id"])} for row in parts[0]}
             for kind, rows in zip((live.emails, live.phones, live.addresses), parts[1:], strict=True):
                 for row in rows:
@@ -258,7 +322,7 @@ class Reader:
 
     def _keep_own(self, order: Order, live: Live) -> None:
         """Of the participants read, those of this order; and those of it that only their markers tell of."""
-        own = {*live.links.values(), *live.left.values()}
+        own = {*live.links.values(), *live.absent.values()}
         own |= {number for numbers in live.marked.values() for number in numbers}
         attendees = set(_ids(order))
         strays: dict[str, int] = {}
@@ -275,7 +339,7 @@ class Reader:
             if (link := linked[key]) is None or link.order_id == order.order_id
         }
         elsewhere = self._documents.elsewhere(list(strays), order.order_id) if strays else set()
-        live.left |= {key: number for key, number in strays.items() if key not in elsewhere}
+        live.absent |= {key: number for key, number in strays.items() if key not in elsewhere}
         live.participants = {
             number: dict(live.participants[number]) for number in own & set(live.participants)
         }
@@ -288,7 +352,8 @@ class Reader:
         return found
 
     def _linked(self, order: Order, known: dict[str, OrderLink]) -> Live:
-        live = Live(self._facts)
+        live = Live(self._facts, said=self._links.said(order.order_id), digest=self._links.digest)
+        live.overwrites = self._overwrites
         attendees = set(_ids(order))
         links = self._links_of(order)
         missing = [key for key in links if key not in attendees]
@@ -304,12 +369,11 @@ class Reader:
                 if link.order_id != order.order_id:
                     live.linked_elsewhere.add(key)
             elif key not in elsewhere:
-                live.left[key] = link.participant_id
+                live.absent[key] = link.participant_id
         held = known.get(order.order_id, OrderLink())
         live.primary, live.contribution_id = held.primary_attendee, held.contribution_id
         if live.contribution_id is not None:
-            history = self._links.history(order.order_id)
-            live.times_made = sum(row["kind"] == "contribution" for row in history)
+            live.times_made = self._links.times_made(order.order_id)
         return live
 
     def _new_countries(self, orders: Iterable[Order]) -> set[int]:
@@ -338,11 +402,22 @@ class Reader:
             return int(own) if own else Policies.dedupe_rule
         return int(wish) if wish.isdigit() else wish
 
-    def _merged(self, gone: Sequence[int]) -> dict[int, int]:
-        """Who contacts in the trash were merged into."""
+    def _check_rule(self, found: Sequence[list[Any] | SiteError]) -> None:
+        """Raises Refused where it is not some people that the site does not look for, but everybody."""
+        refused = [each for each in found if isinstance(each, Refused)]
+        is_everybody = len(refused) == len(found) >= EVERYBODY
+        if self._policies.dedupe_rule.casefold() != "event":
+            for each in refused:
+                if is_everybody or each.rule == "dedupe rule":
+                    raise each
+
+    def _merged(self, gone: Sequence[int]) -> tuple[dict[int, int], dict[int, Refused]]:
+        """Who contacts in the trash were merged into; and of whom the site does not tell it."""
         found = self._site.ask([Ask("Contact", "getMergedTo", {"contactId": each}) for each in gone])
-        rows = {each: _rows(result) for each, result in zip(gone, found, strict=True)}
-        return {each: int(result[0]["id"]) for each, result in rows.items() if result}
+        told = dict(zip(gone, found, strict=True))
+        untold = {each: result for each, result in told.items() if isinstance(result, Refused)}
+        rows = {each: _rows(result) for each, result in told.items() if each not in untold}
+        return {each: int(result[0]["id"]) for each, result in rows.items() if result}, untold
 
 
 def identity(attendee: Attendee) -> Row:

@@ -4,7 +4,7 @@ Ids below 0 stand for records that are yet to be made. Money is in hundredths of
 keeps it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -12,13 +12,15 @@ from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from boxoffice.errors import ConfigurationError
+from boxoffice.errors import BoxofficeError, ConfigurationError
 from reverse_etl.journal import Rejection
 
 REMOVED = "Removed_in_EventBrite"
 PAY_LATER = "Pending from pay later"
 STOCK_RULE = "Individual.Unsupervised"
 Row = dict[str, Any]
+# Entity and id of a record, to its fields, to what was said of them.
+Said = dict[tuple[str, int | str], dict[str, str]]
 
 CHOICES = {
     "new_email": ("existing", "new"),
@@ -41,6 +43,7 @@ class Policies:
     refunds: lower the contribution, or book them as payments (C8 to C11). amount: of an order with
     unmapped ticket classes, what its mapped attendees paid, or all (C7). deleted_contribution: make it again
     once, or not (C13). dedupe_rule: name or id of the rule that tells who is whom; event: the event's own.
+    max_removed_share: of all linked participants; where more are gone at once, none is taken out (O7).
     """
 
     new_email: str = "existing"
@@ -51,6 +54,7 @@ class Policies:
     amount: str = "attendees"
     deleted_contribution: str = "recreate"
     dedupe_rule: str = STOCK_RULE
+    max_removed_share: float = 0.2
 
 
 def policies(rows: Mapping[str, str]) -> Policies:
@@ -64,7 +68,17 @@ def policies(rows: Mapping[str, str]) -> Policies:
         if name in CHOICES and value.lower() not in CHOICES[name]:
             remedy = f"Use {' or '.join(CHOICES[name])}."
             raise ConfigurationError(f"{name} is {value!r} for civicrm.", remedy)
-    return Policies(**{name: value.lower() if name in CHOICES else value for name, value in rows.items()})
+    said: dict[str, Any] = {name: value.lower() if name in CHOICES else value for name, value in rows.items()}
+    if (share := said.get("max_removed_share")) is not None:
+        try:
+            said["max_removed_share"] = float(share)
+        except ValueError:
+            said["max_removed_share"] = -1.0
+        if not 0 <= said["max_removed_share"] <= 1:
+            raise ConfigurationError(
+                f"max_removed_share is {share!r} for civicrm.", "Use a number from 0 to 1, such as 0.2."
+            )
+    return Policies(**said)
 
 
 @dataclass(frozen=True)
@@ -199,21 +213,28 @@ class Facts:
 class Live:
     """What was read of one order. `decide` applies its own writes to it as it goes.
 
-    links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was of.
-    linked_elsewhere: attendees that were linked for another order until now. left: attendees that are linked
-    for this order and are in no order any more, to their participants. marked: attendee to the participants
-    that carry its marker; marked_contacts: to such contacts; former: to those it left and that are not known
-    to be removed. others: contact to attendees of other orders who are it too.
+    links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was
+    of. linked_elsewhere: attendees that were linked for another order until now. absent: attendees that
+    are linked for this order and of which the models tell nothing, to their participants. returned:
+    attendees that were gone and are not any more, to the participant that was taken out. marked: attendee
+    to the participants that carry its marker; marked_contacts: to such contacts; former: to those it left
+    and that are not known to be removed. doubted: attendees for whom a participant was to be made, and no
+    answer came. others: contact to attendees of other orders who are it too. refusal: why the site does
+    not tell who somebody of the order is.
+    said: of a record, digests of what was said of its fields when the order was settled last; what else they
+    hold since is a person's edit, and stays unless it `overwrites`.
     """
 
     facts: Facts
     links: dict[str, int] = field(default_factory=dict)
     linked_contacts: dict[str, int] = field(default_factory=dict)
     linked_elsewhere: set[str] = field(default_factory=set)
-    left: dict[str, int] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
+    returned: dict[str, int] = field(default_factory=dict)
     marked: dict[str, list[int]] = field(default_factory=dict)
     marked_contacts: dict[str, list[int]] = field(default_factory=dict)
     former: dict[str, set[int]] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
     duplicates: dict[str, list[int]] = field(default_factory=dict)
     participants: dict[int, Row] = field(default_factory=dict)
     contacts: dict[int, Row] = field(default_factory=dict)
@@ -227,6 +248,11 @@ class Live:
     times_made: int = 0  # how often a contribution of the order was made
     contribution: Row | None = None
     payments: list[Row] = field(default_factory=list)
+    refusal: BoxofficeError | None = None
+
+    said: Said = field(default_factory=dict)
+    digest: Callable[[Any], str] = repr
+    overwrites: bool = False
 
     def is_removed(self, participant: Row) -> bool:
         return self.facts.removed is not None and participant["status_id"] == self.facts.removed
@@ -281,13 +307,16 @@ class Note:
 @dataclass
 class Decision:
     """steps: what to do, in order. rejection: why nothing of the order can be done; parked: why something of
-    it cannot, so that the order is tried again. held: attendees that wait for what they lack."""
+    it cannot, so that the order is tried again. held: attendees that wait for what they lack. said:
+    of a record, its fields as they are meant to be.
+    """
 
     steps: list[Write | Keep] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
     rejection: Rejection | None = None
     parked: Rejection | None = None
+    said: dict[tuple[str, int | str], Row] = field(default_factory=dict)
 
     @property
     def writes(self) -> list[Write]:

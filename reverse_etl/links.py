@@ -5,6 +5,7 @@ Every method is one transaction, so a kill at any moment leaves either what was 
 Ids of Eventbrite are texts, those of CiviCRM are numbers.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -69,6 +70,7 @@ class Links:
     def __init__(self, ops: Ops, base_id: str, run_id: int) -> None:
         self._sql, self._base, self._run_id = ops.connection, base_id, run_id
         self._journal = Journal(ops, DESTINATION, base_id, run_id)
+        self._salt = ops.forgotten().salt
 
     # -- what is known
 
@@ -109,6 +111,14 @@ class Links:
 
     def participant(self, attendee_id: str) -> Link | None:
         return next(iter(self._links("and source_id = ?", attendee_id)), None)
+
+    def some(self, count: int) -> list[tuple[int, int]]:
+        """Participant and contact of so many links, taken at random."""
+        query = (
+            "select record_id, contact_id from civicrm_links"
+            " where base_id = ? and kind = ? and unlinked_at is null order by random() limit ?"
+        )
+        return self._sql.execute(query, (self._base, PARTICIPANT, count)).fetchall()
 
     def attendees_of(self, contacts: Iterable[int]) -> dict[str, int]:
         """Attendee to contact, of those whose participants are of these contacts."""
@@ -294,30 +304,77 @@ class Links:
 
     def left_over(self, attendee_id: str) -> set[int]:
         """Participants that were an attendee's once and are not known to be removed."""
-        rows = [row for row in self.history(attendee_id) if row["source_id"] == attendee_id]
-        known = {row["record_id"] for row in rows if row["why"] and row["why"].endswith("removed")}
-        return {row["record_id"] for row in rows if row["kind"] == PARTICIPANT and row["unlinked_at"]} - known
+        query = (
+            "select record_id, why from civicrm_links"
+            " where base_id = ? and source_id = ? and kind = ? and unlinked_at is not null"
+        )
+        rows = self._sql.execute(query, (self._base, attendee_id, PARTICIPANT)).fetchall()
+        return {record for record, _ in rows} - {
+            record for record, why in rows if (why or "").endswith("removed")
+        }
+
+    def times_made(self, order_id: str) -> int:
+        """How many contributions the order ever had."""
+        query = "select count(*) from civicrm_links where base_id = ? and order_id = ? and kind = ?"
+        return int(self._sql.execute(query, (self._base, order_id, CONTRIBUTION)).fetchone()[0])
+
+    def taken_for_gone(self, attendee_id: str) -> int | None:
+        """The participant that was an attendee's last, if it was taken out as the attendee was gone."""
+        query = (
+            "select record_id, why from civicrm_links where base_id = ? and kind = ? and source_id = ?"
+            " and unlinked_at is not null order by link_id desc limit 1"
+        )
+        found = self._sql.execute(query, (self._base, PARTICIPANT, attendee_id)).fetchone()
+        return int(found[0]) if found and found[1].startswith("O7: removed") else None
+
+    def linked(self) -> set[str]:
+        """Attendees that have a participant."""
+        return {key for (key,) in self._live(PARTICIPANT, "source_id")}
 
     def unlink_contribution(self, order_id: str, why: str) -> None:
         """The order's contribution is there no more."""
         with self._sql:
             self._end(CONTRIBUTION, order_id, why)
 
-    def settled(self, order_id: str, fingerprint: str, changed_at: datetime | None) -> None:
-        """The site is as the order's document says."""
+    def settled(
+        self,
+        order_id: str,
+        fingerprint: str | None,
+        changed_at: datetime | None,
+        said: Mapping[tuple[str, int | str], Mapping[str, str]] | None = None,
+    ) -> None:
+        """The site is as the order's document says; but for something, without a fingerprint.
+
+        Args:
+            said: of each record that the order has to do with, entity and id to what was said of its fields.
+        """
+        told = [[*record, fields] for record, fields in (said or {}).items()]
         with self._sql:
             self._sql.execute(
-                "insert into civicrm_orders (base_id, order_id, fingerprint, changed_at, settled_at)"
-                " values (?, ?, ?, ?, ?) on conflict do update set fingerprint = excluded.fingerprint,"
-                " changed_at = excluded.changed_at, settled_at = excluded.settled_at",
-                (self._base, order_id, fingerprint, _text(changed_at), _now()),
+                "insert into civicrm_orders (base_id, order_id, fingerprint, changed_at, settled_at, said)"
+                " values (?, ?, ?, ?, ?, ?) on conflict do update set fingerprint = excluded.fingerprint,"
+                " changed_at = coalesce(case when excluded.fingerprint is not null then excluded.changed_at"
+                " end, changed_at), settled_at = excluded.settled_at, said = excluded.said",
+                (self._base, order_id, fingerprint, _text(changed_at), _now(), _json(told)),
             )
+
+    def said(self, order_id: str) -> dict[tuple[str, int | str], dict[str, str]]:
+        """What was said when the order was settled last; nothing while it is being written."""
+        query = "select said from civicrm_orders where base_id = ? and order_id = ? and said is not null"
+        found = self._sql.execute(query, (self._base, order_id)).fetchone()
+        told = orjson.loads(found[0]) if found else []
+        return {(entity, number): fields for entity, number, fields in told}
+
+    def digest(self, value: Any) -> str:
+        """What stands for a value in `said`: people's data need not be there."""
+        return hashlib.blake2b(_json(value).encode(), key=self._salt, digest_size=8).hexdigest()
 
     def unsettle(self, order_ids: Iterable[str]) -> None:
         """These orders have to be looked at again, whatever their documents say."""
         with self._sql:
             self._sql.executemany(
-                "update civicrm_orders set fingerprint = null where base_id = ? and order_id = ?",
+                "update civicrm_orders set fingerprint = null, said = null"
+                " where base_id = ? and order_id = ?",
                 [(self._base, order_id) for order_id in order_ids],
             )
 
@@ -334,7 +391,8 @@ class Links:
                 self._keep(None, None, None, (order_id, record), None)
             after = self._count()
             self._sql.execute(
-                "update civicrm_orders set fingerprint = null, changed_at = null where base_id = ?",
+                "update civicrm_orders set fingerprint = null, changed_at = null, said = null"
+                " where base_id = ?",
                 (self._base,),
             )
         self._journal.bind(DESTINATION, {"": ("", TABLE_ID)})

@@ -41,7 +41,8 @@ SPECIAL: dict[tuple[str, str], set[str]] = {
 }
 # What comes of parameters of a wrong shape; a client sees it as an error like any other.
 SENSELESS = (TypeError, ValueError, KeyError, AttributeError, IndexError)
-CONTACTS = ("access CiviCRM", "view all contacts")
+# Of these core gives those of contacts that the user may see, and no error.
+OF_CONTACTS = ("Contact", *LOCATIONS.values(), "Participant", "Contribution")
 EVENTS = ("access CiviCRM", "access CiviEvent")
 MONEY = ("access CiviCRM", "access CiviContribute")
 ADMIN = ("access CiviCRM", "administer CiviCRM data")
@@ -53,7 +54,10 @@ PERMISSIONS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("access CiviCRM", "edit all contacts"),
         ("access CiviCRM", "delete contacts"),
     ),
-    **{name: (CONTACTS, *3 * [("access CiviCRM", "edit all contacts")]) for name in LOCATIONS.values()},
+    **{
+        name: (("access CiviCRM",), *3 * [("access CiviCRM", "edit all contacts")])
+        for name in LOCATIONS.values()
+    },
     "Event": ((*EVENTS, "view event info"), *3 * [(*EVENTS, "edit all events")]),
     "Participant": (
         (*EVENTS, "view event participants"),
@@ -207,7 +211,7 @@ class Actions:
     # -- reading
 
     def do_get(self, entity: str, params: Json, who: Who) -> Result:
-        if entity == "Contact" and not who.may("view all contacts"):
+        if entity in OF_CONTACTS and not who.may("view all contacts"):
             return Result([])
         return self.read(entity, params, self.query.listing(entity, params.get("where")), who)
 

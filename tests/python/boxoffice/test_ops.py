@@ -189,3 +189,16 @@ def test_the_warehouse_shows_runs_and_steps_but_no_request(tmp_path: Path) -> No
     assert steps == [(1, "sheets", 10, 9, 1, 1.5), (2, "build", None, None, None, 2.5)]
     assert runs == [("run", AS_OF.replace(tzinfo=None), True, "running")]
     assert shown == {"api_error_id", "run_id", "failed_at", "system", "rule_id"}
+
+
+def test_of_all_calls_the_warehouse_shows_the_last(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        with store.connection as connection:
+            connection.executemany(
+                "insert into journal (run_id, destination, base_id, table_id, table_name, operation,"
+                " row_count, sent_at) values (1, 'civicrm', 'site', ?, 'Contact', 'create', 1,"
+                " '2026-03-01 12:00:00')",
+                [(str(number),) for number in range(ops.SHOWN_CALLS + 5)],
+            )
+        shown = {table: rows for table, _, rows in store.reported()}["journal"]
+        assert [shown[0][0], shown[-1][0], len(shown)] == [6, ops.SHOWN_CALLS + 5, ops.SHOWN_CALLS]

@@ -154,9 +154,8 @@ def test_who_replaces_the_primary_takes_all_over_before_the_old_one_goes() -> No
 
 def test_the_primary_that_leaves_is_taken_out_last() -> None:
     live = held(THREE)
-    live.left["9"] = live.links.pop("9")
-    live.marked.pop("9")
-    decision = decide(replace(THREE, attendees=THREE.attendees[1:]), live, Policies())
+    gone = replace(THREE.attendees[0], is_gone=True)
+    decision = decide(replace(THREE, attendees=(gone, *THREE.attendees[1:])), live, Policies())
     assert told(decision) == [
         ("O4", "update Participant", "10"),
         ("O5", "update Participant", "11"),

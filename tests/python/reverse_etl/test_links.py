@@ -156,3 +156,38 @@ def test_the_warehouse_shows_writes_without_what_changed(links: Links, store: Op
     assert "changes" not in columns
     assert rows[0][-1] == "A3"
     assert "Okafor" not in str(rows)
+
+
+def test_what_is_asked_for_every_order_looks_at_few_rows(links: Links, store: Ops) -> None:
+    """Beside hundreds of thousands of links and calls."""
+    asked: list[str] = []
+    store.connection.set_trace_callback(asked.append)
+    links.order("5551")
+    links.of_order("5551")
+    links.participant("118001")
+    links.attendees_of([1, 2])
+    links.left_over("118001")
+    links.times_made("5551")
+    links.unanswered()
+    list(links.history("5551"))
+    links.keep(link=Link("118001", "5551", 3307, 812), primary=("5551", "118001"))
+    links.taken_out("118001", 811)
+    links.unsettle(["5551"])
+    store.connection.set_trace_callback(None)
+    for query in [each for each in asked if not each.startswith(("BEGIN", "COMMIT", "insert"))]:
+        steps = [row[3] for row in store.connection.execute(f"explain query plan {query}")]
+        assert not [step for step in steps if step.startswith("SCAN")], (query, steps)
+        assert not [step for step in steps if "(base_id=?)" in step or "(base_id=? AND kind=?)" in step], (
+            query
+        )
+
+
+def test_left_over_are_those_that_nobody_has_removed(links: Links) -> None:
+    for number in (811, 812, 813):
+        links.keep(link=Link("118001", "5551", 3307, number))
+    assert links.left_over("118001") == {811, 812}
+    links.taken_out("118001", 811)
+    assert links.left_over("118001") == {812}
+    links.keep(contribution=("5551", 70))
+    links.keep(contribution=("5551", 71))
+    assert links.times_made("5551") == 2

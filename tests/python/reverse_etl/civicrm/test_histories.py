@@ -250,7 +250,7 @@ def fresh(server: StandIn, usual: dict[str, Any]) -> Iterator[Any]:
         yield make
 
 
-@examples(10, shrinks=False)
+@examples(8, shrinks=False)
 @given(steps=STEPS)
 def test_any_history_ends_in_order(fresh: Any, steps: list[tuple[str, int, int, int]]) -> None:
     history = History(fresh())

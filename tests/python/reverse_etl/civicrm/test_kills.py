@@ -11,6 +11,7 @@ from tests.python.reverse_etl.civicrm.conftest import (
     Moment,
     Run,
     World,
+    attendee,
     die,
     killed,
 )
@@ -130,6 +131,23 @@ def test_a_process_that_is_really_killed(world: World, place: int, when: str) ->
     world.sync(must=0)
     assert world.look().state() == wanted
     assert world.sync(must=0).writes == []
+
+
+@pytest.mark.parametrize("policy", ["existing", "new"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_killed_between_two_transfers(synced: World, place: int, policy: str) -> None:
+    """Of the first nobody remembers how far it went."""
+    synced.policies["new_email"] = policy
+    one = synced.orders["5551"]["12"]
+    one.becomes(attendee("", "Dan"))
+    with killed(place, "after"), pytest.raises(Killed):
+        synced.sync()
+    one.becomes(attendee("", "Eve"))
+    synced.settles()
+    look = synced.look()
+    assert look.name(look.live("12").contact) == "Eve Okafor"
+    assert len(look.removed("12")) == 1 + place
+    look.money(synced.orders["5551"], "120.00", "9.85")
 
 
 def at_each_kind(calm: Run) -> list[int]:

@@ -86,7 +86,13 @@ def test_a_plan_writes_nothing_and_sync_does_it(world: World) -> None:
     assert (world.look().state(), without.writes) == (wanted, run.writes)
 
 
-def test_a_plan_names_the_writes_that_sync_does_in_their_order(world: World) -> None:
+@pytest.mark.parametrize(
+    "policies", [{}, {"unpaid": "pending", "refunds": "ledger", "new_email": "new"}], ids=str
+)
+def test_a_plan_names_the_writes_that_sync_does_in_their_order(
+    world: World, policies: dict[str, str]
+) -> None:
+    world.policies = policies
     moment = half_way(world)
     plan = moment.again().plan().document["civicrm"]["plan"]
     # Re-pointing is the same call as making.
@@ -156,8 +162,15 @@ def test_an_order_that_is_refused_always_is_tried_each_run_and_told(world: World
     world.settles()
 
 
-@pytest.mark.parametrize("style", ["always_200", "by_kind"])
-@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize(
+    ("style", "hidden"),
+    [
+        ("always_200", False),
+        ("by_kind", True),
+        pytest.param("always_200", True, marks=pytest.mark.slow),
+        pytest.param("by_kind", False, marks=pytest.mark.slow),
+    ],
+)
 def test_both_error_styles_hidden_or_not(world: World, style: str, hidden: bool) -> None:
     """The site refuses what is too long for it, in any of the ways it may say so."""
     world.switch(error_status=style, hide_errors=hidden, error_id=hidden)
@@ -234,8 +247,11 @@ def test_a_key_that_may_too_little(world: World) -> None:
     world.look().money(world.orders["5551"], "120.00", "9.85")
 
 
-OFTEN = ["drop", "maintenance", "login_page"]
-RARE = [pytest.param(fault, marks=pytest.mark.slow) for fault in ("bad_gateway", "server_error", "cut")]
+OFTEN = ["drop", "login_page"]
+RARE = [
+    pytest.param(fault, marks=pytest.mark.slow)
+    for fault in ("maintenance", "bad_gateway", "server_error", "cut")
+]
 
 
 @pytest.mark.parametrize("fault", OFTEN + RARE)

@@ -103,13 +103,23 @@ def test_P7_what_staff_have_set_is_kept_and_told(synced: World, change: str) -> 
     assert synced.sync().writes == []
 
 
-def test_P7_a_status_of_ours_is_set_again_where_it_was_read(synced: World) -> None:
+def test_P7_a_status_of_ours_that_staff_set_stays_until_there_is_news(synced: World) -> None:
+    """At the door somebody marks who came, and Eventbrite knows nothing of it."""
     look = synced.look()
-    for identity, status in (("11", "Attended"), ("12", "Cancelled"), ("13", "Pending from pay later")):
+    said = {"11": "Attended", "12": "Cancelled", "13": "Pending from pay later"}
+    for identity, status in said.items():
         synced.staff("update", "Participant", look.live(identity).id, **{"status_id:name": status})
     synced.orders["5551"]["12"].last = "Lind"
-    synced.settles()
-    assert synced.look().status("11", "12", "13") == ["Registered"] * 3
+    run = synced.sync(must=0)
+    assert synced.look().status(*said) == [*said.values()]
+    changed = [f"Somebody changed status_id of Participant {look.live(each).id} " for each in said]
+    assert all(sentence in run.words for sentence in changed)
+    synced.orders["5551"]["13"].status = "cancelled"
+    synced.sync(must=0)
+    assert synced.look().status(*said) == ["Attended", "Cancelled", "Cancelled"]
+    synced.sync(must=0, reconcile=True)
+    assert synced.look().status(*said) == ["Registered", "Registered", "Cancelled"]
+    synced.rests()
 
 
 def test_P8_who_comes_after_all_is_registered_again(synced: World) -> None:

@@ -1,0 +1,138 @@
+"""What a run does when the site tells less than it should, and what it keeps and counts meanwhile."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from reverse_etl.civicrm_api import Ask, Refused, Site
+from sandbox.civicrm.app import ADMIN_KEY, KEY, PERMISSIONS
+from tests.python.reverse_etl.civicrm.conftest import Order, World, attendee
+
+
+def will_not_tell(monkeypatch: pytest.MonkeyPatch, action: str, about: str) -> None:
+    """The site refuses one person's reads."""
+    asked = Site.ask
+
+    def ask(site: Site, calls: Sequence[Ask]) -> list[Any]:
+        found = asked(site, calls)
+        for place, each in enumerate(calls):
+            if each.action == action and about in str(each.params):
+                found[place] = Refused("refused", "The site refuses to give Contact.", "Look there.")
+        return found
+
+    monkeypatch.setattr(Site, "ask", ask)
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_whom_the_site_does_not_look_for_stops_nobody_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, writes: bool
+) -> None:
+    will_not_tell(monkeypatch, "getDuplicates", "ben@example.org")
+    world.sells(Order("1", [attendee("11", "Ann")]), Order("2", [attendee("21", "Ben")]))
+    world.sells(Order("3", [attendee("31", "Cleo")]))
+    run = world.sync(must=1, writes=writes)
+    assert [(each["key"], each["rule"]) for each in run.document["civicrm"]["refused"]] == [("2", "A")]
+    assert {each["order_id"] for each in run.document["civicrm"]["plan"]} == {"1", "3"}
+    if writes:
+        assert world.rejected() == {"2": "A"}
+        monkeypatch.undo()
+        monkeypatch.setitem(Site.__init__.__kwdefaults__, "sleep", lambda seconds: None)
+        world.settles()
+        assert world.rejected() == {}
+        assert world.look().live("21")
+
+
+def test_whose_merger_the_site_does_not_tell_stops_nobody_else(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = synced.look().live("11").contact
+    synced.staff("update", "Contact", ann, is_deleted=True)
+    will_not_tell(monkeypatch, "getMergedTo", f"{ann}")
+    synced.orders["5551"]["11"].is_checked_in = True
+    synced.sells(Order("2", [attendee("21", "Dora")]))
+    synced.sync(must=1)
+    assert synced.rejected() == {"5551": "A"}
+    assert synced.look().live("21")
+
+
+def test_an_event_with_a_rule_for_others_stops_no_other_event(world: World) -> None:
+    rule = world.staff(
+        "create", "DedupeRuleGroup", None, contact_type="Organization", threshold=10, used="General"
+    )
+    (gala,) = [row["id"] for row in world.look().rows("Event") if row["title"] == "Gala"]
+    world.staff("update", "Event", gala, dedupe_rule_group_id=rule)
+    world.policies["dedupe_rule"] = "event"
+    world.sells(Order("1", [attendee("11", "Ann")]))
+    world.sells(Order("2", [attendee("21", "Ben")], event="Recital"))
+    world.sync(must=1)
+    assert world.rejected() == {"1": "A"}
+    assert world.look().live("21")
+
+
+@pytest.mark.parametrize("orders", [1, 12])
+def test_a_rule_that_looks_for_nobody_is_said_once(world: World, orders: int) -> None:
+    world.policies["dedupe_rule"] = "Nobody"
+    world.sells(*(Order(f"{place}", [attendee(f"{place}1", f"A{place}")]) for place in range(1, 1 + orders)))
+    run = world.sync(must=1)
+    assert (run.writes, world.rejected()) == ([], {})
+    assert "dedupe_rule" in run.words
+
+
+def may_not(world: World, *withdrawn: str) -> None:
+    """The API user loses permissions."""
+    kept = [each for each in PERMISSIONS if each not in withdrawn]
+    world.switch(keys={KEY: {"contact": 2, "permissions": kept}, ADMIN_KEY: {"permissions": None}})
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_who_may_see_nobody_makes_nobody_twice(synced: World, writes: bool) -> None:
+    """Of contacts that may not be seen, and of all that is theirs, answers are empty and no errors."""
+    may_not(synced, "view all contacts")
+    synced.orders["5551"]["11"].is_checked_in = True
+    synced.sells(Order("2", [attendee("21", "Dora")]))
+    run = synced.sync(must=1, writes=writes)
+    assert (run.writes, run.document["civicrm"]["plan"]) == ([], [])
+    assert "`view all contacts`" in run.words
+    may_not(synced)
+    synced.settles()
+    look = synced.look()
+    assert len(look.participants) == len(look.contacts()) == 4
+
+
+def hides(monkeypatch: pytest.MonkeyPatch, entity: str, shown: int) -> None:
+    """An access rule lets only some records be seen."""
+    asked = Site.ask
+
+    def ask(site: Site, calls: Sequence[Ask]) -> list[Any]:
+        found = asked(site, calls)
+        of = [each.entity for each in calls]
+        return [rows[:shown] if name == entity else rows for name, rows in zip(of, found, strict=True)]
+
+    monkeypatch.setattr(Site, "ask", ask)
+
+
+@pytest.mark.parametrize("entity", ["Participant", "Contact"])
+def test_who_sees_few_of_what_was_written_writes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, entity: str
+) -> None:
+    world.sells(*(Order(f"{each}", [attendee(f"{each}1", f"A{each}")]) for each in range(1, 7)))
+    world.sync(must=0)
+    world.orders["1"]["11"].is_checked_in = True
+    hides(monkeypatch, entity, 2)
+    run = world.sync(must=1)
+    assert run.writes == []
+    assert "Of 6" in run.words
+    assert "sees 2" in run.words
+    assert len(world.look().contacts()) == 6
+
+
+def test_all_that_was_deleted_on_purpose_is_written_again_when_asked(world: World) -> None:
+    world.sells(*(Order(f"{each}", [attendee(f"{each}1", f"A{each}")]) for each in range(1, 7)))
+    world.sync(must=0)
+    for each in world.look().participants:
+        world.staff("delete", "Participant", each.id)
+    world.orders["1"]["11"].is_checked_in = True
+    assert "--reconcile" in world.sync(must=1).words
+    world.sync(must=0, reconcile=True)
+    assert len(world.look().participants) == 6
