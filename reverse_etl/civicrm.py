@@ -205,7 +205,13 @@ def gates(work: _Work) -> list[Attendee] | None:
     for attendee in (each for each in order.attendees if not each.is_gone):
         _settle_link(work, attendee)
         key, role = attendee.attendee_id, attendee.civicrm_role
-        if role is None:
+        if role is None and key in live.links:
+            name = attendee.ticket_class_name or attendee.ticket_class_id
+            work.note(
+                "G2", key, f"Its ticket class {name} has no role any more: the participant keeps its own."
+            )
+            members.append(attendee)
+        elif role is None:
             name = attendee.ticket_class_name or attendee.ticket_class_id
             problem = f"The ticket class {name} of {order.event_name or order.event_id} has no role."
             remedy = "Give it one in civicrm_roles.csv, or the event a fallback_role in civicrm_events.csv."
@@ -221,10 +227,15 @@ def gates(work: _Work) -> list[Attendee] | None:
         else:
             members.append(attendee)
     there = [each for each in order.attendees if not each.is_gone]
-    is_unmapped = there and all(each.civicrm_role is None for each in there)
+    is_unmapped = there and not any(_is_mapped(live, each) for each in there)
     if is_unmapped or (not members and not _is_linked(live)):
         return None  # O10
     return members
+
+
+def _is_mapped(live: Live, attendee: Attendee) -> bool:
+    """Who is linked stays so when the ticket class loses its role."""
+    return attendee.civicrm_role is not None or attendee.attendee_id in live.links
 
 
 def _is_linked(live: Live) -> bool:
@@ -598,14 +609,15 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     registered it by O4 and O5. Returns it."""
     live, attendee, facts = work.live, choice.attendee, work.facts
     key, rule, contact = attendee.attendee_id, choice.rule, choice.contact
-    role = facts.roles[str(attendee.civicrm_role).casefold()]
+    role = facts.roles.get((attendee.civicrm_role or "").casefold())
     if choice.participant is None:
+        roles = [role] if role is not None else live.participants[choice.leaves or 0].get("role_id")
         _, wanted = status(work, attendee, None)
         values: Row = {
             "contact_id": contact,
             "event_id": work.event["id"],
             "status_id": facts.statuses[wanted or "Registered"],
-            "role_id": [role],
+            "role_id": roles,
             "source": attendee.marker,
         }
         if attendee.created_at is not None:
@@ -622,8 +634,9 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     row = live.participants[choice.participant]
     held = [str(each) for each in as_typed(row.get("role_id"))]
     values = {"contact_id": contact, "event_id": work.event["id"]}
-    work.say("Participant", row["id"], {"role_id": [role]})
-    if role not in held and not work.was_said("Participant", row["id"], "role_id", [role]):
+    if role is not None:
+        work.say("Participant", row["id"], {"role_id": [role]})
+    if role not in (None, *held) and not work.was_said("Participant", row["id"], "role_id", [role]):
         # What staff added beside the role of before stays.
         said = live.said.get(("Participant", row["id"]), {}).get("role_id")
         others = [each for each in held if said and live.digest([each]) != said]
@@ -729,7 +742,7 @@ def amounts(work: _Work) -> tuple[int, int] | None:
     order = work.order
     total, fee = order.cents(order.gross_minor), order.cents(order.fees_minor)
     there = [each for each in order.attendees if not each.is_gone]
-    mapped = [each for each in there if each.civicrm_role is not None]
+    mapped = [each for each in there if _is_mapped(work.live, each)]
     if len(mapped) == len(there) or work.policies.amount == "order":
         return total, fee
     if work.live.absent:

@@ -386,7 +386,7 @@ class Reader:
         found: dict[bytes, tuple[Ask, list[tuple[str, str]]]] = {}
         for order in orders:
             for attendee in order.attendees:
-                if not attendee.has_profile or attendee.is_gone or attendee.civicrm_role is None:
+                if not attendee.has_profile or attendee.is_gone:
                     continue
                 params = {"dedupeRule": self._rule(order), "values": identity(attendee)}
                 asked = orjson.dumps(params)
