@@ -19,6 +19,7 @@ from reverse_etl.civicrm_fields import (
     place_of,
     profile_of,
     same,
+    whole_name,
 )
 from reverse_etl.civicrm_state import (
     PAY_LATER,
@@ -44,6 +45,10 @@ NO_SALE = ("started", "abandoned")
 OURS = ("Registered", "Attended", "Cancelled", PAY_LATER, REMOVED)
 # What holds an order together, which is ours to keep right.
 HOLDING = ("contact_id", "registered_by_id")
+ADDRESS_PARTS = (
+    *("street_address", "supplemental_address_1", "city", "postal_code", "postal_code_suffix"),
+    *("state_province_id", "country_id"),
+)
 # A primary that moves so takes the participants it registered along.
 CASCADES = {
     PAY_LATER: ("Registered", "Cancelled"),
@@ -429,7 +434,7 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     if not attendee.has_profile:
         return Choice(attendee, rule, contact, number)  # G6: what there is stays
     has_no_email = is_alive and not attendee.email and not matching
-    if has_no_email and names_of(attendee) == names_of(live.contacts[contact]):
+    if has_no_email and whole_name(attendee) == whole_name(live.contacts[contact]):
         return Choice(attendee, "A9", contact, number)
     if is_alive and _is_unchanged(work, attendee):
         return Choice(attendee, rule, contact, number)  # staff changed the contact, Eventbrite nothing
@@ -483,7 +488,9 @@ def _contact(
     waiting = [
         each
         for each in live.marked_contacts.get(key, ())
-        if each not in used and _is_alive(live, each) and names_of(live.contacts[each]) == names_of(attendee)
+        if each not in used
+        and _is_alive(live, each)
+        and whole_name(live.contacts[each]) == whole_name(attendee)
     ]
     if waiting:
         return min(waiting), rule, False
@@ -517,6 +524,8 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
     others = [each for each in live.others.get(contact, ()) if any(same(each.email, one) for one in held)]
     profile = profile_of([*told, *others])
     names = {name: value for name, value in profile.names.items() if value}
+    if names and not choice.is_new and whole_name(names) == whole_name(live.contacts[contact]):
+        names = names if "last_name" in names else {}  # one name, of which staff made two
     if choice.is_new:
         values: Row = {"contact_type": "Individual", **names, "source": attendee.marker}
         values |= {"email_primary.email": email} if email else {}
@@ -576,9 +585,12 @@ def _phone(work: _Work, rule: str, key: str, contact: int, phone: str) -> None:
     location, rows = work.facts.location("Work"), work.live.phones.setdefault(contact, [])
     kind = work.facts.phone_types.get("Phone")
     there = [row for row in rows if row.get("location_type_id") == location]
-    if any(digits(row["phone"]) == digits(phone) for row in there):
+    if equal := next((row for row in there if digits(row["phone"]) == digits(phone)), None):
+        if _is_ours(work, "Work", "Phone", equal):
+            work.say("Phone", equal["id"], {"phone": phone})
         return
     there = [row for row in there if kind is None or str(row.get("phone_type_id") or kind) == kind]
+    there = [row for row in there if _is_ours(work, "Work", "Phone", row)]
     if there:
         work.update(rule, "Phone", key, min(there, key=lambda row: row["id"]), {"phone": phone})
         return
@@ -588,7 +600,8 @@ def _phone(work: _Work, rule: str, key: str, contact: int, phone: str) -> None:
 
 
 def _address(work: _Work, rule: str, key: str, contact: int, address: Row) -> None:
-    """The billing address, in place: a new row would take the contribution's along."""
+    """The billing address, in place: a new row would take the contribution's along. Another street is another
+    address: nothing of the old one stays."""
     location, rows = work.facts.location("Billing"), work.live.addresses.setdefault(contact, [])
     there = [row for row in rows if row.get("location_type_id") == location]
     values, unknown = place_of(address, work.facts)
@@ -596,12 +609,27 @@ def _address(work: _Work, rule: str, key: str, contact: int, address: Row) -> No
         work.note(
             "A3", key, f"The site knows no {' and no '.join(unknown)} as the attendee's address has it."
         )
-    if there:
-        row = min(there, key=lambda row: row["id"])
+    ours = [row for row in there if _is_ours(work, "Billing", "Address", row)]
+    if not ours and any(not changes(row, values) for row in there):
+        return
+    if ours:
+        row = min(ours, key=lambda row: row["id"])
+        street = values["street_address"]
+        is_edited = work.was_said("Address", row["id"], "street_address", street)
+        if not same(row.get("street_address"), street) and not is_edited:
+            values = dict.fromkeys(ADDRESS_PARTS) | values
+        elif "postal_code" in values and row.get("postal_code") != values["postal_code"]:
+            values = {"postal_code_suffix": None} | values
         work.update(rule, "Address", key, row, values)
         return
     values = {"contact_id": contact, "location_type_id": location, **values}
     rows.append({"id": work.create(rule, "Address", key, values), **values})
+
+
+def _is_ours(work: _Work, location: str, entity: str, row: Row) -> bool:
+    """Whether a row may be changed: in the place of a location type that is switched off, only what we made
+    or wrote."""
+    return location in work.facts.locations or (entity, row["id"]) in work.live.said
 
 
 def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
@@ -815,8 +843,12 @@ def _by_ledger(work: _Work, held: Row, total: int, fee: int) -> None:
     if not order.is_paid:
         _amounts(work, held, total, fee)
         return
-    if total > cents(held["total_amount"]):
-        _amounts(work, held, total, fee)
+    sold = cents(held["total_amount"])
+    if total > sold and current == "Partially paid":
+        # What was refunded before stays refunded: so much more was sold.
+        _amounts(work, held, sold + total - cents(held.get("paid_amount")), fee, rereads=True)
+    elif total > sold:
+        _amounts(work, held, total, fee, rereads=True)
         held["paid_amount"] = held["total_amount"] if current == "Completed" else held.get("paid_amount")
     elif fee != cents(held.get("fee_amount")):
         work.update("C5", "Contribution", order.order_id, held, {"fee_amount": amount(fee)})
@@ -839,14 +871,14 @@ def _by_ledger(work: _Work, held: Row, total: int, fee: int) -> None:
     held["contribution_status_id"] = facts.contribution_statuses[after]
 
 
-def _amounts(work: _Work, held: Row, total: int, fee: int) -> None:
+def _amounts(work: _Work, held: Row, total: int, fee: int, *, rereads: bool = False) -> None:
     values: Row = {}
     work.say("Contribution", held["id"], {"total_amount": amount(total), "fee_amount": amount(fee)})
     if cents(held["total_amount"]) != total:
         values["total_amount"] = amount(total)
     if cents(held.get("fee_amount")) != fee:
         values["fee_amount"] = amount(fee)
-    work.update("C5", "Contribution", work.order.order_id, held, values)
+    work.update("C5", "Contribution", work.order.order_id, held, values, rereads=rereads)
 
 
 # What the site lets a contribution become, of what is wanted here.
