@@ -44,10 +44,7 @@ def outcome(session: Session, step: Step, found: Outcome, site: Site, *, writes:
         "orders": found.orders,
         "changed": found.changed,
         "written": found.written,
-        "plan": [
-            {"order_id": order, "rule": write.rule, "entity": write.entity, "action": write.action}
-            for order, write in found.writes
-        ],
+        "plan": found.writes,
         "refused": [_rejection(each) for each in found.rejections],
         "held": [_rejection(each) for each in found.held],
         "notes": [{"rule": each.rule, "key": each.key, "text": each.text} for each in found.notes],
@@ -111,7 +108,7 @@ def _notes(notes: list[Note]) -> Iterator[str]:
 
 def _lines(found: Outcome) -> list[str]:
     """The writes of a plan, one a line, as many as people read."""
-    lines = [_line(order, write, found.words) for order, write in found.writes[:MOST_CHANGES]]
+    lines = [_line(order, write, found.words) for order, write in found.shown]
     if len(found.writes) > MOST_CHANGES:
         lines.append(f"and {len(found.writes) - MOST_CHANGES:,} more, which --json lists")
     return lines

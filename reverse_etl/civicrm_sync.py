@@ -36,6 +36,7 @@ from reverse_etl.civicrm_state import (
 )
 from reverse_etl.journal import Rejection
 from reverse_etl.links import Link, Links, OrderLink
+from reverse_etl.show import MOST_CHANGES
 
 # Attendees whose orders are read together: their duplicates are asked for in one call, which takes 50 asks.
 TOGETHER = 40
@@ -48,14 +49,16 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass
 class Outcome:
-    """What a run would do or did. writes: with the order they are of, in order. orders: how many there are;
+    """What a run would do or did. writes: order, rule, entity and action of each, in
+    order; shown: the first of them whole, as there can be very many. orders: how many there are;
     changed: those that were looked at; written: those that were written to. named: the cells of
     civicrm_events.csv that name an event; None where nothing tells. words: field to what its values mean."""
 
     orders: int = 0
     changed: int = 0
     written: int = 0
-    writes: list[tuple[str, Write]] = field(default_factory=list)
+    writes: list[dict[str, str]] = field(default_factory=list)
+    shown: list[tuple[str, Write]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
     named: set[str] | None = None
@@ -67,7 +70,14 @@ class Outcome:
     @property
     def rules(self) -> Counter[tuple[str, str, str]]:
         """How many writes by rule, entity and action."""
-        return Counter((write.rule, write.entity, write.action) for _, write in self.writes)
+        return Counter((each["rule"], each["entity"], each["action"]) for each in self.writes)
+
+    def add(self, order_id: str, write: Write) -> None:
+        self.writes.append(
+            {"order_id": order_id, "rule": write.rule, "entity": write.entity, "action": write.action}
+        )
+        if len(self.shown) < MOST_CHANGES:
+            self.shown.append((order_id, write))
 
 
 class _NoStatus(BoxofficeError):
@@ -253,7 +263,8 @@ class Sync:
         if decision.writes:
             for contact, row in live.contacts.items():
                 self._foreseen[contact] = (row, *(kind.get(contact, []) for kind in kinds[1:]))
-        self.outcome.writes += [(order.order_id, write) for write in decision.writes]
+        for write in decision.writes:
+            self.outcome.add(order.order_id, write)
         self.outcome.written += bool(decision.writes)
 
     def _take(self, decision: Decision) -> None:
@@ -266,6 +277,8 @@ class Sync:
     def _sync(self, order: Order, live: Live) -> None:
         """Bring one order to what its document says, looking again where a write may have moved more."""
         before, said = len(self.outcome.writes), live.said
+        if self._facts.removed is not None and self._facts.removed < 0:
+            self._facts.removed = None  # the order that was to make it came to nothing
         for _ in range(LOOKS):
             if live.refusal is not None:
                 self._reject(order, _untold(order, live.refusal))
@@ -407,7 +420,7 @@ class Sync:
         self._links.answered(call, record=made, **kept)
         self._taken_out(write.keep)
         self._in_doubt[order.order_id].remove(call)
-        self.outcome.writes.append((order.order_id, write))
+        self.outcome.add(order.order_id, write)
 
     def _taken_out(self, keep: Keep | None) -> None:
         if keep is not None and keep.removed is not None:

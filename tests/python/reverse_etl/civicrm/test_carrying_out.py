@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from reverse_etl.civicrm_api import Ask, Refused, Site
+from reverse_etl.civicrm_state import Write
+from reverse_etl.civicrm_sync import Outcome
+from reverse_etl.show import MOST_CHANGES
 from sandbox.civicrm.app import ADMIN_KEY, KEY, PERMISSIONS
 from tests.python.reverse_etl.civicrm.conftest import Order, World, attendee
 
@@ -136,3 +139,30 @@ def test_all_that_was_deleted_on_purpose_is_written_again_when_asked(world: Worl
     assert "--reconcile" in world.sync(must=1).words
     world.sync(must=0, reconcile=True)
     assert len(world.look().participants) == 6
+
+
+def test_a_status_that_was_not_made_after_all_is_made_by_the_next_order(world: World) -> None:
+    pairs = [
+        Order(f"{each}", [attendee(f"{each}1", f"A{each}"), attendee(f"{each}2", f"B{each}")])
+        for each in (1, 2)
+    ]
+    world.sells(*pairs)
+    world.sync(must=0)
+    for pair in pairs:
+        pair.attendees[1].is_gone, pair.attendees[1].gross = True, 0
+    body = {"error_code": 0, "error_message": "Something is wrong with it."}
+    world.fault("answer", path="Contribution/update$", times=1, status=200, body=body)
+    world.sync(must=1)
+    assert world.rejected() == {"1": "C5"}
+    assert len(world.look().removed("22")) == 1
+    world.settles()
+    assert len(world.look().removed("12")) == 1
+
+
+def test_of_very_many_writes_only_what_is_shown_is_kept_whole() -> None:
+    outcome = Outcome()
+    for number in range(MOST_CHANGES + 5):
+        outcome.add("1", Write("A1", "Contact", "create", f"{number}", {"first_name": "Ann"}))
+    assert [len(outcome.writes), len(outcome.shown)] == [MOST_CHANGES + 5, MOST_CHANGES]
+    assert outcome.rules == {("A1", "Contact", "create"): MOST_CHANGES + 5}
+    assert all("Ann" not in each.values() for each in outcome.writes)
