@@ -151,6 +151,13 @@ class _Work:
         return True
 
     @property
+    def is_stock_rule(self) -> bool:
+        """Whether duplicates are looked for by e-mail alone."""
+        wish = self.policies.dedupe_rule
+        is_event_s = wish.casefold() == "event"
+        return not self.event.get("dedupe_rule_group_id") if is_event_s else wish == STOCK_RULE
+
+    @property
     def removed(self) -> int:
         """The id of the status that takes a participant out; it is made where there is none."""
         if self.facts.removed is None:
@@ -496,10 +503,9 @@ def _contact(
         return min(waiting), rule, False
     made = work.facts.new_id()
     for other in members:
-        if other is not attendee and _shares_email(other, attendee):
-            is_stock = work.policies.dedupe_rule == STOCK_RULE
-            if is_stock or names_of(other) == names_of(attendee):
-                live.duplicates.setdefault(other.attendee_id, []).append(made)
+        is_same = work.is_stock_rule or names_of(other) == names_of(attendee)
+        if other is not attendee and is_same and _shares_email(other, attendee):
+            live.duplicates.setdefault(other.attendee_id, []).append(made)
     live.duplicates.setdefault(key, []).append(made)
     live.contacts[made] = {"id": made, "is_deleted": False, "first_name": None, "last_name": None}
     return made, rule, True
@@ -545,8 +551,7 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
 def _identity(work: _Work, attendee: Attendee) -> list[str | None]:
     """What makes an attendee somebody else when Eventbrite changes it, by the rule for duplicates."""
     email = attendee.email and attendee.email.casefold()
-    is_stock = work.policies.dedupe_rule == STOCK_RULE
-    return [email] if is_stock and email else [email, attendee.first_name, attendee.last_name]
+    return [email] if work.is_stock_rule and email else [email, attendee.first_name, attendee.last_name]
 
 
 def _is_unchanged(work: _Work, attendee: Attendee) -> bool:

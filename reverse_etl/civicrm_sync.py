@@ -42,7 +42,7 @@ from reverse_etl.show import MOST_CHANGES
 TOGETHER = 40
 MANY_GONE = 10  # attendees; of so few any share may be taken out in one run
 SAMPLE = 50  # participants of which some have to be seen before anything is written
-LOOKS = 20  # at one order, after answers that were lost and writes that move others
+LOOKS = 20  # at one order, and two for each attendee, after answers that were lost and writes that move more
 IDS = ("contact_id", "participant_id", "contribution_id", "registered_by_id", "status_id")
 Progress = Callable[[str, int, int | None], None]
 
@@ -279,7 +279,7 @@ class Sync:
         before, said = len(self.outcome.writes), live.said
         if self._facts.removed is not None and self._facts.removed < 0:
             self._facts.removed = None  # the order that was to make it came to nothing
-        for _ in range(LOOKS):
+        for _ in range(LOOKS + 2 * len(order.attendees)):
             if live.refusal is not None:
                 self._reject(order, _untold(order, live.refusal))
                 break
@@ -349,8 +349,12 @@ class Sync:
 
     def _refuse(self, order: Order, refusal: Refused) -> None:
         rule = self._rule
-        reason = f"CiviCRM refuses what {rule} would write. {refusal.problem}"
-        self._reject(order, Rejection(order.order_id, rule, reason, refusal.remedy))
+        reason, remedy = f"CiviCRM refuses what {rule} would write. {refusal.problem}", refusal.remedy
+        held = self._links.order(order.order_id).contribution_id
+        if isinstance(refusal, Duplicate) and held in refusal.ids:
+            reason = f"Its contribution {held} is in CiviCRM, but the user of CIVICRM_API_KEY cannot see it."
+            remedy = "Let no access rule (ACL) for contacts or financial types hide contributions from it."
+        self._reject(order, Rejection(order.order_id, rule, reason, remedy))
 
     def _adopted(self, order: Order, refusal: Refused) -> bool:
         """C4: a contribution that the site names as the order's own."""

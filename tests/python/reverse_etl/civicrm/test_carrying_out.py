@@ -166,3 +166,39 @@ def test_of_very_many_writes_only_what_is_shown_is_kept_whole() -> None:
     assert [len(outcome.writes), len(outcome.shown)] == [MOST_CHANGES + 5, MOST_CHANGES]
     assert outcome.rules == {("A1", "Contact", "create"): MOST_CHANGES + 5}
     assert all("Ann" not in each.values() for each in outcome.writes)
+
+
+def test_a_large_party_of_one_address_at_an_event_without_a_rule_of_its_own(world: World) -> None:
+    """The rule is the stock one then: by e-mail alone they are one person."""
+    people = [attendee(f"1{place:02}", f"N{place}", email="all@example.org") for place in range(25)]
+    world.policies["dedupe_rule"] = "event"
+    world.sells(Order("1", people))
+    run = world.sync(must=0)
+    assert len(world.look().contacts()) == 1
+    assert len(run.calls) - len(run.writes) < 20, "it is foreseen"
+
+
+def test_a_large_party_whose_site_sees_more_than_is_foreseen(world: World) -> None:
+    """Each new contact makes the site be asked again, which is no quarrel."""
+    rule = world.staff(
+        "create", "DedupeRuleGroup", None, contact_type="Individual", threshold=5, used="General"
+    )
+    world.staff("update", "DedupeRuleGroup", rule, name="Last", title="Last")
+    values = {"dedupe_rule_group_id": rule, "rule_table": "civicrm_contact", "rule_field": "first_name"}
+    world.staff("create", "DedupeRule", None, **values, rule_weight=5)
+    world.policies["dedupe_rule"] = "Last"
+    people = [attendee(f"1{place:02}", f"N{place}", email="all@example.org") for place in range(25)]
+    world.sells(Order("1", people))
+    world.sync(must=0)
+    assert len(world.look().contacts()) == 25
+
+
+def test_a_contribution_that_cannot_be_seen_is_told_as_that(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced.orders["5551"]["11"].is_checked_in = True
+    hides(monkeypatch, "Contribution", 0)
+    run = synced.sync(must=1)
+    assert synced.rejected() == {"5551": "C13"}
+    assert "cannot see it" in run.words
+    assert len(synced.look().contributions) == 1
