@@ -658,6 +658,8 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
         if registrar is not None:
             values["registered_by_id"] = registrar
         unlink = (key, choice.leaves, rule) if choice.leaves is not None else None
+        if (contact, work.event["id"]) in live.entered:
+            work.decision.twice.append((str(work.event.get("title")), contact))
         number = work.create(
             rule, "Participant", key, values, keep=Keep(rule, link=(key, contact, 0), unlink=unlink)
         )

@@ -38,7 +38,7 @@ def outcome(session: Session, step: Step, found: Outcome, site: Site, *, writes:
         session.problem(step.name, problem)
     if problems and step.status == "ok":
         step.status = "partial"
-    session.notes += [*_held(found.held), *_notes(found.notes)]
+    session.notes += [*_twice(found.twice), *_held(found.held), *_notes(found.notes)]
     session.facts[DESTINATION] = {
         "calls": site.calls,
         "orders": found.orders,
@@ -84,6 +84,15 @@ def _refused(rejections: list[Rejection]) -> Iterator[BoxofficeError]:
         yield BoxofficeError(
             f"{which} cannot be written to CiviCRM ({_keys(keys)}; rule {rule}). {reason}",
             f"{remedy} All are in ops.rejected_rows and tried again in every run.",
+        )
+
+
+def _twice(twice: Mapping[str, set[int]]) -> Iterator[str]:
+    for title, contacts in sorted(twice.items()):
+        who = "A person is" if len(contacts) == 1 else f"{len(contacts):,} people are"
+        yield (
+            f"{who} registered for {title} already, by hand or import: each gets a second participant."
+            " Take out those of before in CiviCRM, or map the event to one without them."
         )
 
 

@@ -242,6 +242,7 @@ class Live:
     phones: dict[int, list[Row]] = field(default_factory=dict)
     addresses: dict[int, list[Row]] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
+    entered: set[tuple[int, int]] = field(default_factory=set)  # contact and event, by hand or import
     others: dict[int, list[Attendee]] = field(default_factory=dict)
     primary: str | None = None
     contribution_id: int | None = None  # as linked
@@ -316,6 +317,7 @@ class Decision:
     held: list[Rejection] = field(default_factory=list)
     rejection: Rejection | None = None
     parked: Rejection | None = None
+    twice: list[tuple[str, int]] = field(default_factory=list)  # event and contact, registered before
     said: dict[tuple[str, int | str], Row] = field(default_factory=dict)
 
     @property

@@ -52,7 +52,8 @@ class Outcome:
     """What a run would do or did. writes: order, rule, entity and action of each, in
     order; shown: the first of them whole, as there can be very many. orders: how many there are;
     changed: those that were looked at; written: those that were written to. named: the cells of
-    civicrm_events.csv that name an event; None where nothing tells. words: field to what its values mean."""
+    civicrm_events.csv that name an event; None where nothing tells. words: field to what its values mean.
+    twice: event to the contacts that get a second participant there."""
 
     orders: int = 0
     changed: int = 0
@@ -61,6 +62,7 @@ class Outcome:
     shown: list[tuple[str, Write]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
+    twice: dict[str, set[int]] = field(default_factory=dict)
     named: set[str] | None = None
     words: dict[str, dict[Any, str]] = field(default_factory=dict)
     seconds_a_call: float = 0.0
@@ -252,7 +254,7 @@ class Sync:
         if live.refusal is not None:
             self.outcome.rejections.append(_untold(order, live.refusal))
             return
-        decision = decide(order, live, self._policies)
+        decision = self._decided(order, live)
         self._take(decision)
         if decision.rejection is not None:
             return
@@ -266,6 +268,12 @@ class Sync:
         for write in decision.writes:
             self.outcome.add(order.order_id, write)
         self.outcome.written += bool(decision.writes)
+
+    def _decided(self, order: Order, live: Live) -> Decision:
+        decision = decide(order, live, self._policies)
+        for title, contact in decision.twice:
+            self.outcome.twice.setdefault(title, set()).add(contact)
+        return decision
 
     def _take(self, decision: Decision) -> None:
         self.outcome.notes += decision.notes
@@ -283,7 +291,7 @@ class Sync:
             if live.refusal is not None:
                 self._reject(order, _untold(order, live.refusal))
                 break
-            decision = decide(order, live, self._policies)
+            decision = self._decided(order, live)
             if decision.rejection is not None:
                 self._reject(order, decision.rejection)
                 break
