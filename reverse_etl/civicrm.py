@@ -312,7 +312,7 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
             work.keep("A6", unlink=(key, linked, why))
     former = live.former.setdefault(key, set())
     if key in live.links and key in live.doubted:
-        for claim in sorted(each for each in _claims(live, attendee) if each not in former):
+        for claim in sorted(each for each in _claims(live, attendee) if _is_lost(live, key, each)):
             former.add(live.links[key])
             live.links[key] = claim
             work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
@@ -327,6 +327,15 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
     elif key in live.linked_elsewhere:
         contact = live.participants[live.links[key]]["contact_id"]
         work.keep("O6", link=(key, contact, live.links[key]))
+
+
+def _is_lost(live: Live, key: str, claim: int) -> bool:
+    """Whether a participant is the one of which no answer came: of the contact that was named, and made after
+    those known. Staff can have copied an older one."""
+    known = {live.links.get(key, 0), *live.former.get(key, ())}
+    contact = live.doubted.get(key)
+    is_its = contact is None or live.participants[claim]["contact_id"] == contact
+    return key in live.doubted and is_its and claim > max(known)
 
 
 def _seen_primary(live: Live, candidates: Sequence[str]) -> str | None:
@@ -352,8 +361,9 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
     for each in work.order.attendees:
         key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
-        if key not in live.doubted and (key in gone or live.former.get(key)):
-            claims = [number for number in claims if number in live.former.get(key, ())]
+        if key in gone or live.former.get(key):
+            former = live.former.get(key, set())
+            claims = [number for number in claims if number in former or _is_lost(live, key, number)]
         leaving = [*leaving, *(("O7", key, number) for number in claims)]
     leaving = [*leaving, *(("O7", key, number) for key, number in gone.items())]
     own = set(live.participants)

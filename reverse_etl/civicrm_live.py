@@ -235,7 +235,7 @@ class Reader:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked.setdefault(key, []).append(int(row["id"]))
         doubted = {
-            intent.key
+            intent.key: intent.contact_id
             for intent in self._links.unanswered()
             if (intent.entity, intent.operation) == ("Participant", "create")
         }

@@ -10,7 +10,7 @@ from reverse_etl.civicrm_state import Write
 from reverse_etl.civicrm_sync import Outcome
 from reverse_etl.show import MOST_CHANGES
 from sandbox.civicrm.app import ADMIN_KEY, KEY, PERMISSIONS
-from tests.python.reverse_etl.civicrm.conftest import Order, World, attendee
+from tests.python.reverse_etl.civicrm.conftest import Killed, Order, World, attendee, killed
 
 
 def will_not_tell(monkeypatch: pytest.MonkeyPatch, action: str, about: str) -> None:
@@ -202,3 +202,26 @@ def test_a_contribution_that_cannot_be_seen_is_told_as_that(
     assert synced.rejected() == {"5551": "C13"}
     assert "cannot see it" in run.words
     assert len(synced.look().contributions) == 1
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_copy_that_staff_made_is_not_taken_for_a_lost_answer(synced: World, is_gone: bool) -> None:
+    """Its source was copied along, while a run was killed."""
+    gala = synced.look().live("11").event
+    somebody = synced.knows("Guest", "guest@example.org")
+    values = {"contact_id": somebody, "event_id": gala, "status_id": 1, "role_id": ["1"]}
+    copy = synced.staff("create", "Participant", None, **values, source="Eventbrite attendee 12")
+    synced.orders["5551"]["12"].becomes(attendee("", "Dora"))
+    with pytest.raises(Killed), killed(1, "before"):
+        synced.sync()
+    (intent,) = synced.ops("select table_name, operation from journal where state = 'sent'")
+    assert intent == ("Participant", "create")
+    synced.orders["5551"]["12"].is_gone = is_gone
+    synced.sync(must=0)
+    look = synced.look()
+    (kept,) = [each for each in look.participants if each.id == copy]
+    assert (kept.status, kept.contact) == ("Registered", somebody)
+    if not is_gone:
+        assert [look.name(each.contact) for each in look.participants if each.attendee == "12"].count(
+            "Dora Okafor"
+        ) == 1
