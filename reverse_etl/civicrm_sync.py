@@ -156,7 +156,8 @@ class Sync:
 
     def _is_changed(self, told: Told) -> bool:
         held = self._known.get(told.order_id)
-        return held is None or held.fingerprint != told.fingerprint or told.order_id in self._in_doubt
+        is_other = held is None or held.fingerprint != told.fingerprint
+        return is_other or told.order_id in self._in_doubt or self._rejected.get(told.order_id) == "G4"
 
     def _spare(self, documents: Documents) -> None:
         """O7 takes nobody out where very many are gone at once: a listing may have failed."""
@@ -198,7 +199,7 @@ class Sync:
             self.outcome.words[name] = {number: word for word, number in ids.items()}
         started, done = time.monotonic(), 0
         for some in _chunks(map(self._with_spared, documents.orders(changed))):
-            fresh = [order for order in some if not self._is_stale(order)]
+            fresh = [order for order in some if not self._is_stale(order, writes)]
             lives = self._reader.read(fresh, self._known) if fresh else {}
             moved: set[int | str] = set()
             for order in some:
@@ -221,14 +222,19 @@ class Sync:
         if len(self.outcome.writes) > before:
             moved |= own
 
-    def _is_stale(self, order: Order) -> bool:
+    def _is_stale(self, order: Order, writes: bool) -> bool:
         """G4."""
         held = self._known.get(order.order_id)
         before = held.changed_at if held else None
         is_stale = bool(before and order.changed_at and order.changed_at < before)
         if is_stale:
-            text = "What landed last is older than what was written; it waits for what is newer."
-            self.outcome.notes.append(Note("G4", order.order_id, text))
+            reason = "What landed last is older than what was written, so its news is not written."
+            remedy = "It waits for what is newer: `make run` gets it, unless older data was put back."
+            rejection = Rejection(order.order_id, "G4", reason, remedy)
+            if writes:
+                self._reject(order, rejection)
+            else:
+                self.outcome.rejections.append(rejection)
         return is_stale
 
     def _read(self, order: Order) -> Live:

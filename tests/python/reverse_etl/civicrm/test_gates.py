@@ -87,10 +87,12 @@ def test_G2_who_is_there_keeps_the_role_that_the_mapping_has_no_more(synced: Wor
 def test_G4_an_older_copy_than_the_one_applied_is_skipped_and_told(synced: World) -> None:
     order = synced.orders["5551"]
     order["12"].email, order.changed = "old@example.org", "2026-01-15 10:00:00"
-    assert synced.sync(must=0).writes == []
+    assert synced.sync(must=1).writes == []
+    assert synced.rejected() == {"5551": "G4"}
     assert synced.look().removed("12") == []
     order.changed = None
     synced.settles()
+    assert synced.rejected() == {}
     assert len(synced.look().removed("12")) == 1
 
 
