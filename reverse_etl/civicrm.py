@@ -19,6 +19,7 @@ from reverse_etl.civicrm_fields import (
     place_of,
     profile_of,
     same,
+    whole_name,
 )
 from reverse_etl.civicrm_state import (
     PAY_LATER,
@@ -44,6 +45,10 @@ NO_SALE = ("started", "abandoned")
 OURS = ("Registered", "Attended", "Cancelled", PAY_LATER, REMOVED)
 # What holds an order together, which is ours to keep right.
 HOLDING = ("contact_id", "registered_by_id")
+ADDRESS_PARTS = (
+    *("street_address", "supplemental_address_1", "city", "postal_code", "postal_code_suffix"),
+    *("state_province_id", "country_id"),
+)
 # A primary that moves so takes the participants it registered along.
 CASCADES = {
     PAY_LATER: ("Registered", "Cancelled"),
@@ -146,6 +151,13 @@ class _Work:
         return True
 
     @property
+    def is_stock_rule(self) -> bool:
+        """Whether duplicates are looked for by e-mail alone."""
+        wish = self.policies.dedupe_rule
+        is_event_s = wish.casefold() == "event"
+        return not self.event.get("dedupe_rule_group_id") if is_event_s else wish == STOCK_RULE
+
+    @property
     def removed(self) -> int:
         """The id of the status that takes a participant out; it is made where there is none."""
         if self.facts.removed is None:
@@ -205,7 +217,13 @@ def gates(work: _Work) -> list[Attendee] | None:
     for attendee in (each for each in order.attendees if not each.is_gone):
         _settle_link(work, attendee)
         key, role = attendee.attendee_id, attendee.civicrm_role
-        if role is None:
+        if role is None and key in live.links:
+            name = attendee.ticket_class_name or attendee.ticket_class_id
+            work.note(
+                "G2", key, f"Its ticket class {name} has no role any more: the participant keeps its own."
+            )
+            members.append(attendee)
+        elif role is None:
             name = attendee.ticket_class_name or attendee.ticket_class_id
             problem = f"The ticket class {name} of {order.event_name or order.event_id} has no role."
             remedy = "Give it one in civicrm_roles.csv, or the event a fallback_role in civicrm_events.csv."
@@ -221,10 +239,15 @@ def gates(work: _Work) -> list[Attendee] | None:
         else:
             members.append(attendee)
     there = [each for each in order.attendees if not each.is_gone]
-    is_unmapped = there and all(each.civicrm_role is None for each in there)
+    is_unmapped = there and not any(_is_mapped(live, each) for each in there)
     if is_unmapped or (not members and not _is_linked(live)):
         return None  # O10
     return members
+
+
+def _is_mapped(live: Live, attendee: Attendee) -> bool:
+    """Who is linked stays so when the ticket class loses its role."""
+    return attendee.civicrm_role is not None or attendee.attendee_id in live.links
 
 
 def _is_linked(live: Live) -> bool:
@@ -289,7 +312,7 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
             work.keep("A6", unlink=(key, linked, why))
     former = live.former.setdefault(key, set())
     if key in live.links and key in live.doubted:
-        for claim in sorted(each for each in _claims(live, attendee) if each not in former):
+        for claim in sorted(each for each in _claims(live, attendee) if _is_lost(live, key, each)):
             former.add(live.links[key])
             live.links[key] = claim
             work.keep("A6", link=(key, live.participants[claim]["contact_id"], claim))
@@ -304,6 +327,15 @@ def _settle_link(work: _Work, attendee: Attendee) -> None:
     elif key in live.linked_elsewhere:
         contact = live.participants[live.links[key]]["contact_id"]
         work.keep("O6", link=(key, contact, live.links[key]))
+
+
+def _is_lost(live: Live, key: str, claim: int) -> bool:
+    """Whether a participant is the one of which no answer came: of the contact that was named, and made after
+    those known. Staff can have copied an older one."""
+    known = {live.links.get(key, 0), *live.former.get(key, ())}
+    contact = live.doubted.get(key)
+    is_its = contact is None or live.participants[claim]["contact_id"] == contact
+    return key in live.doubted and is_its and claim > max(known)
 
 
 def _seen_primary(live: Live, candidates: Sequence[str]) -> str | None:
@@ -329,8 +361,9 @@ def removals(work: _Work, leaving: Sequence[tuple[str, str, int]]) -> None:
     for each in work.order.attendees:
         key = each.attendee_id
         claims = _claims(live, each) if each.is_gone else []
-        if key not in live.doubted and (key in gone or live.former.get(key)):
-            claims = [number for number in claims if number in live.former.get(key, ())]
+        if key in gone or live.former.get(key):
+            former = live.former.get(key, set())
+            claims = [number for number in claims if number in former or _is_lost(live, key, number)]
         leaving = [*leaving, *(("O7", key, number) for number in claims)]
     leaving = [*leaving, *(("O7", key, number) for key, number in gone.items())]
     own = set(live.participants)
@@ -418,7 +451,7 @@ def choose(work: _Work, attendee: Attendee, members: Sequence[Attendee]) -> Choi
     if not attendee.has_profile:
         return Choice(attendee, rule, contact, number)  # G6: what there is stays
     has_no_email = is_alive and not attendee.email and not matching
-    if has_no_email and names_of(attendee) == names_of(live.contacts[contact]):
+    if has_no_email and whole_name(attendee) == whole_name(live.contacts[contact]):
         return Choice(attendee, "A9", contact, number)
     if is_alive and _is_unchanged(work, attendee):
         return Choice(attendee, rule, contact, number)  # staff changed the contact, Eventbrite nothing
@@ -472,16 +505,17 @@ def _contact(
     waiting = [
         each
         for each in live.marked_contacts.get(key, ())
-        if each not in used and _is_alive(live, each) and names_of(live.contacts[each]) == names_of(attendee)
+        if each not in used
+        and _is_alive(live, each)
+        and whole_name(live.contacts[each]) == whole_name(attendee)
     ]
     if waiting:
         return min(waiting), rule, False
     made = work.facts.new_id()
     for other in members:
-        if other is not attendee and _shares_email(other, attendee):
-            is_stock = work.policies.dedupe_rule == STOCK_RULE
-            if is_stock or names_of(other) == names_of(attendee):
-                live.duplicates.setdefault(other.attendee_id, []).append(made)
+        is_same = work.is_stock_rule or names_of(other) == names_of(attendee)
+        if other is not attendee and is_same and _shares_email(other, attendee):
+            live.duplicates.setdefault(other.attendee_id, []).append(made)
     live.duplicates.setdefault(key, []).append(made)
     live.contacts[made] = {"id": made, "is_deleted": False, "first_name": None, "last_name": None}
     return made, rule, True
@@ -506,6 +540,8 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
     others = [each for each in live.others.get(contact, ()) if any(same(each.email, one) for one in held)]
     profile = profile_of([*told, *others])
     names = {name: value for name, value in profile.names.items() if value}
+    if names and not choice.is_new and whole_name(names) == whole_name(live.contacts[contact]):
+        names = names if "last_name" in names else {}  # one name, of which staff made two
     if choice.is_new:
         values: Row = {"contact_type": "Individual", **names, "source": attendee.marker}
         values |= {"email_primary.email": email} if email else {}
@@ -525,8 +561,7 @@ def fields(work: _Work, choice: Choice, told: Sequence[Attendee], members: Seque
 def _identity(work: _Work, attendee: Attendee) -> list[str | None]:
     """What makes an attendee somebody else when Eventbrite changes it, by the rule for duplicates."""
     email = attendee.email and attendee.email.casefold()
-    is_stock = work.policies.dedupe_rule == STOCK_RULE
-    return [email] if is_stock and email else [email, attendee.first_name, attendee.last_name]
+    return [email] if work.is_stock_rule and email else [email, attendee.first_name, attendee.last_name]
 
 
 def _is_unchanged(work: _Work, attendee: Attendee) -> bool:
@@ -565,9 +600,12 @@ def _phone(work: _Work, rule: str, key: str, contact: int, phone: str) -> None:
     location, rows = work.facts.location("Work"), work.live.phones.setdefault(contact, [])
     kind = work.facts.phone_types.get("Phone")
     there = [row for row in rows if row.get("location_type_id") == location]
-    if any(digits(row["phone"]) == digits(phone) for row in there):
+    if equal := next((row for row in there if digits(row["phone"]) == digits(phone)), None):
+        if _is_ours(work, "Work", "Phone", equal):
+            work.say("Phone", equal["id"], {"phone": phone})
         return
     there = [row for row in there if kind is None or str(row.get("phone_type_id") or kind) == kind]
+    there = [row for row in there if _is_ours(work, "Work", "Phone", row)]
     if there:
         work.update(rule, "Phone", key, min(there, key=lambda row: row["id"]), {"phone": phone})
         return
@@ -577,7 +615,8 @@ def _phone(work: _Work, rule: str, key: str, contact: int, phone: str) -> None:
 
 
 def _address(work: _Work, rule: str, key: str, contact: int, address: Row) -> None:
-    """The billing address, in place: a new row would take the contribution's along."""
+    """The billing address, in place: a new row would take the contribution's along. Another street is another
+    address: nothing of the old one stays."""
     location, rows = work.facts.location("Billing"), work.live.addresses.setdefault(contact, [])
     there = [row for row in rows if row.get("location_type_id") == location]
     values, unknown = place_of(address, work.facts)
@@ -585,12 +624,27 @@ def _address(work: _Work, rule: str, key: str, contact: int, address: Row) -> No
         work.note(
             "A3", key, f"The site knows no {' and no '.join(unknown)} as the attendee's address has it."
         )
-    if there:
-        row = min(there, key=lambda row: row["id"])
+    ours = [row for row in there if _is_ours(work, "Billing", "Address", row)]
+    if not ours and any(not changes(row, values) for row in there):
+        return
+    if ours:
+        row = min(ours, key=lambda row: row["id"])
+        street = values["street_address"]
+        is_edited = work.was_said("Address", row["id"], "street_address", street)
+        if not same(row.get("street_address"), street) and not is_edited:
+            values = dict.fromkeys(ADDRESS_PARTS) | values
+        elif "postal_code" in values and row.get("postal_code") != values["postal_code"]:
+            values = {"postal_code_suffix": None} | values
         work.update(rule, "Address", key, row, values)
         return
     values = {"contact_id": contact, "location_type_id": location, **values}
     rows.append({"id": work.create(rule, "Address", key, values), **values})
+
+
+def _is_ours(work: _Work, location: str, entity: str, row: Row) -> bool:
+    """Whether a row may be changed: in the place of a location type that is switched off, only what we made
+    or wrote."""
+    return location in work.facts.locations or (entity, row["id"]) in work.live.said
 
 
 def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
@@ -598,14 +652,15 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     registered it by O4 and O5. Returns it."""
     live, attendee, facts = work.live, choice.attendee, work.facts
     key, rule, contact = attendee.attendee_id, choice.rule, choice.contact
-    role = facts.roles[str(attendee.civicrm_role).casefold()]
+    role = facts.roles.get((attendee.civicrm_role or "").casefold())
     if choice.participant is None:
+        roles = [role] if role is not None else live.participants[choice.leaves or 0].get("role_id")
         _, wanted = status(work, attendee, None)
         values: Row = {
             "contact_id": contact,
             "event_id": work.event["id"],
             "status_id": facts.statuses[wanted or "Registered"],
-            "role_id": [role],
+            "role_id": roles,
             "source": attendee.marker,
         }
         if attendee.created_at is not None:
@@ -613,6 +668,8 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
         if registrar is not None:
             values["registered_by_id"] = registrar
         unlink = (key, choice.leaves, rule) if choice.leaves is not None else None
+        if (contact, work.event["id"]) in live.entered:
+            work.decision.twice.append((str(work.event.get("title")), contact))
         number = work.create(
             rule, "Participant", key, values, keep=Keep(rule, link=(key, contact, 0), unlink=unlink)
         )
@@ -622,8 +679,9 @@ def participant(work: _Work, choice: Choice, registrar: int | None) -> int:
     row = live.participants[choice.participant]
     held = [str(each) for each in as_typed(row.get("role_id"))]
     values = {"contact_id": contact, "event_id": work.event["id"]}
-    work.say("Participant", row["id"], {"role_id": [role]})
-    if role not in held and not work.was_said("Participant", row["id"], "role_id", [role]):
+    if role is not None:
+        work.say("Participant", row["id"], {"role_id": [role]})
+    if role not in (None, *held) and not work.was_said("Participant", row["id"], "role_id", [role]):
         # What staff added beside the role of before stays.
         said = live.said.get(("Participant", row["id"]), {}).get("role_id")
         others = [each for each in held if said and live.digest([each]) != said]
@@ -729,7 +787,7 @@ def amounts(work: _Work) -> tuple[int, int] | None:
     order = work.order
     total, fee = order.cents(order.gross_minor), order.cents(order.fees_minor)
     there = [each for each in order.attendees if not each.is_gone]
-    mapped = [each for each in there if each.civicrm_role is not None]
+    mapped = [each for each in there if _is_mapped(work.live, each)]
     if len(mapped) == len(there) or work.policies.amount == "order":
         return total, fee
     if work.live.absent:
@@ -802,8 +860,12 @@ def _by_ledger(work: _Work, held: Row, total: int, fee: int) -> None:
     if not order.is_paid:
         _amounts(work, held, total, fee)
         return
-    if total > cents(held["total_amount"]):
-        _amounts(work, held, total, fee)
+    sold = cents(held["total_amount"])
+    if total > sold and current == "Partially paid":
+        # What was refunded before stays refunded: so much more was sold.
+        _amounts(work, held, sold + total - cents(held.get("paid_amount")), fee, rereads=True)
+    elif total > sold:
+        _amounts(work, held, total, fee, rereads=True)
         held["paid_amount"] = held["total_amount"] if current == "Completed" else held.get("paid_amount")
     elif fee != cents(held.get("fee_amount")):
         work.update("C5", "Contribution", order.order_id, held, {"fee_amount": amount(fee)})
@@ -826,14 +888,14 @@ def _by_ledger(work: _Work, held: Row, total: int, fee: int) -> None:
     held["contribution_status_id"] = facts.contribution_statuses[after]
 
 
-def _amounts(work: _Work, held: Row, total: int, fee: int) -> None:
+def _amounts(work: _Work, held: Row, total: int, fee: int, *, rereads: bool = False) -> None:
     values: Row = {}
     work.say("Contribution", held["id"], {"total_amount": amount(total), "fee_amount": amount(fee)})
     if cents(held["total_amount"]) != total:
         values["total_amount"] = amount(total)
     if cents(held.get("fee_amount")) != fee:
         values["fee_amount"] = amount(fee)
-    work.update("C5", "Contribution", work.order.order_id, held, values)
+    work.update("C5", "Contribution", work.order.order_id, held, values, rereads=rereads)
 
 
 # What the site lets a contribution become, of what is wanted here.

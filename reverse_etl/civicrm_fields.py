@@ -43,6 +43,11 @@ def names_of(person: Attendee | Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_cut(each, NAME).casefold() for each in said)
 
 
+def whole_name(person: Attendee | Mapping[str, Any]) -> str:
+    """For comparing, however it is parted in first and last."""
+    return " ".join(name for name in names_of(person) if name)
+
+
 def place_of(address: Mapping[str, str], facts: Facts) -> tuple[Row, list[str]]:
     """An address in CiviCRM's fields, without what is blank; and what the site has no word for, which would
     clear the field."""

@@ -235,7 +235,7 @@ class Reader:
             if (key := _marked(row)) in of_order:
                 lives[of_order[key]].marked.setdefault(key, []).append(int(row["id"]))
         doubted = {
-            intent.key
+            intent.key: intent.contact_id
             for intent in self._links.unanswered()
             if (intent.entity, intent.operation) == ("Participant", "create")
         }
@@ -282,9 +282,11 @@ class Reader:
             _ask("Participant", PARTICIPANT, ["registered_by_id", "IN", numbers or [0]], "is_test"),
             *_contact_asks(contacts),
         ]
+        if new := _who_are_new(orders, lives):
+            asks.append(_ask("Participant", PARTICIPANT, ["contact_id", "IN", sorted(new)]))
         found = [_rows(each) for each in self._site.ask(asks)]
         registered = {int(row["id"]): _typed(row) for row in found[0]}
-        parts = found[1:]
+        parts, entered = found[1:5], self._entered(found[5]) if new else set()
         gone = [int(row["id"]) for row in parts[0] if row.get("is_deleted")]
         merged, untold = self._merged(gone)
         if more := set(merged.values()) - contacts:
@@ -304,7 +306,7 @@ class Reader:
                     live.others.setdefault(contact, []).append(others[key])
             live.participants = participants | registered
             self._keep_own(order, live)
-            live.merged = merged
+            live.merged, live.entered = merged, entered
             own = {row["contact_id"] for row in live.participants.values()}
             own.update(*live.duplicates.values(), *live.marked_contacts.values())
             live.refusal = next((untold[each] for each in sorted(own & set(untold))), live.refusal)
@@ -319,6 +321,15 @@ class Reader:
                     for each in payments
                     if int(each["contribution_id"]) == live.contribution["id"]
                 ]
+
+    def _entered(self, rows: Sequence[Row]) -> set[tuple[int, int]]:
+        """Contact and event of the participants that are nobody's of Eventbrite and coming."""
+        return {
+            (int(row["contact_id"]), int(row["event_id"]))
+            for row in rows
+            if not _marked(row)
+            and self._facts.status_name(int(row["status_id"])) not in (REMOVED, "Cancelled")
+        }
 
     def _keep_own(self, order: Order, live: Live) -> None:
         """Of the participants read, those of this order; and those of it that only their markers tell of."""
@@ -386,7 +397,7 @@ class Reader:
         found: dict[bytes, tuple[Ask, list[tuple[str, str]]]] = {}
         for order in orders:
             for attendee in order.attendees:
-                if not attendee.has_profile or attendee.is_gone or attendee.civicrm_role is None:
+                if not attendee.has_profile or attendee.is_gone:
                     continue
                 params = {"dedupeRule": self._rule(order), "values": identity(attendee)}
                 asked = orjson.dumps(params)
@@ -418,6 +429,17 @@ class Reader:
         untold = {each: result for each, result in told.items() if isinstance(result, Refused)}
         rows = {each: _rows(result) for each, result in told.items() if each not in untold}
         return {each: int(result[0]["id"]) for each, result in rows.items() if result}, untold
+
+
+def _who_are_new(orders: Sequence[Order], lives: dict[str, Live]) -> set[int]:
+    """Contacts that may get a participant, as whom the site takes attendees who have none."""
+    return {
+        contact
+        for order in orders
+        for key, found in lives[order.order_id].duplicates.items()
+        if key not in lives[order.order_id].links
+        for contact in found
+    }
 
 
 def identity(attendee: Attendee) -> Row:

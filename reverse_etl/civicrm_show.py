@@ -38,16 +38,13 @@ def outcome(session: Session, step: Step, found: Outcome, site: Site, *, writes:
         session.problem(step.name, problem)
     if problems and step.status == "ok":
         step.status = "partial"
-    session.notes += [*_held(found.held), *_notes(found.notes)]
+    session.notes += [*_twice(found.twice), *_held(found.held), *_notes(found.notes)]
     session.facts[DESTINATION] = {
         "calls": site.calls,
         "orders": found.orders,
         "changed": found.changed,
         "written": found.written,
-        "plan": [
-            {"order_id": order, "rule": write.rule, "entity": write.entity, "action": write.action}
-            for order, write in found.writes
-        ],
+        "plan": found.writes,
         "refused": [_rejection(each) for each in found.rejections],
         "held": [_rejection(each) for each in found.held],
         "notes": [{"rule": each.rule, "key": each.key, "text": each.text} for each in found.notes],
@@ -90,6 +87,15 @@ def _refused(rejections: list[Rejection]) -> Iterator[BoxofficeError]:
         )
 
 
+def _twice(twice: Mapping[str, set[int]]) -> Iterator[str]:
+    for title, contacts in sorted(twice.items()):
+        who = "A person is" if len(contacts) == 1 else f"{len(contacts):,} people are"
+        yield (
+            f"{who} registered for {title} already, by hand or import: each gets a second participant."
+            " Take out those of before in CiviCRM, or map the event to one without them."
+        )
+
+
 def _held(held: list[Rejection]) -> Iterator[str]:
     alike: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
     for each in held:
@@ -111,7 +117,7 @@ def _notes(notes: list[Note]) -> Iterator[str]:
 
 def _lines(found: Outcome) -> list[str]:
     """The writes of a plan, one a line, as many as people read."""
-    lines = [_line(order, write, found.words) for order, write in found.writes[:MOST_CHANGES]]
+    lines = [_line(order, write, found.words) for order, write in found.shown]
     if len(found.writes) > MOST_CHANGES:
         lines.append(f"and {len(found.writes) - MOST_CHANGES:,} more, which --json lists")
     return lines

@@ -214,13 +214,13 @@ class Live:
     """What was read of one order. `decide` applies its own writes to it as it goes.
 
     links: attendee to the participant it is linked to; linked_contacts: to the contact that this then was
-    of. linked_elsewhere: attendees that were linked for another order until now. absent: attendees that
-    are linked for this order and of which the models tell nothing, to their participants. returned:
-    attendees that were gone and are not any more, to the participant that was taken out. marked: attendee
-    to the participants that carry its marker; marked_contacts: to such contacts; former: to those it left
-    and that are not known to be removed. doubted: attendees for whom a participant was to be made, and no
-    answer came. others: contact to attendees of other orders who are it too. refusal: why the site does
-    not tell who somebody of the order is.
+    of. linked_elsewhere: attendees that were linked for another order until now. absent: attendees that are
+    linked for this order and of which the models tell nothing, to their participants. returned: attendees
+    that were gone and are not any more, to the participant that was taken out. marked: attendee to the
+    participants that carry its marker; marked_contacts: to such contacts; former: to those it left and that
+    are not known to be removed. doubted: attendees for whom a participant was to be made, and no answer
+    came, to the contact that was named for it. others: contact to attendees of other orders who are it too.
+    refusal: why the site does not tell who somebody of the order is.
     said: of a record, digests of what was said of its fields when the order was settled last; what else they
     hold since is a person's edit, and stays unless it `overwrites`.
     """
@@ -234,7 +234,7 @@ class Live:
     marked: dict[str, list[int]] = field(default_factory=dict)
     marked_contacts: dict[str, list[int]] = field(default_factory=dict)
     former: dict[str, set[int]] = field(default_factory=dict)
-    doubted: set[str] = field(default_factory=set)
+    doubted: dict[str, int | None] = field(default_factory=dict)
     duplicates: dict[str, list[int]] = field(default_factory=dict)
     participants: dict[int, Row] = field(default_factory=dict)
     contacts: dict[int, Row] = field(default_factory=dict)
@@ -242,6 +242,7 @@ class Live:
     phones: dict[int, list[Row]] = field(default_factory=dict)
     addresses: dict[int, list[Row]] = field(default_factory=dict)
     merged: dict[int, int] = field(default_factory=dict)
+    entered: set[tuple[int, int]] = field(default_factory=set)  # contact and event, by hand or import
     others: dict[int, list[Attendee]] = field(default_factory=dict)
     primary: str | None = None
     contribution_id: int | None = None  # as linked
@@ -316,6 +317,7 @@ class Decision:
     held: list[Rejection] = field(default_factory=list)
     rejection: Rejection | None = None
     parked: Rejection | None = None
+    twice: list[tuple[str, int]] = field(default_factory=list)  # event and contact, registered before
     said: dict[tuple[str, int | str], Row] = field(default_factory=dict)
 
     @property

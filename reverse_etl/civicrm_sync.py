@@ -36,28 +36,33 @@ from reverse_etl.civicrm_state import (
 )
 from reverse_etl.journal import Rejection
 from reverse_etl.links import Link, Links, OrderLink
+from reverse_etl.show import MOST_CHANGES
 
 # Attendees whose orders are read together: their duplicates are asked for in one call, which takes 50 asks.
 TOGETHER = 40
 MANY_GONE = 10  # attendees; of so few any share may be taken out in one run
 SAMPLE = 50  # participants of which some have to be seen before anything is written
-LOOKS = 20  # at one order, after answers that were lost and writes that move others
+LOOKS = 20  # at one order, and two for each attendee, after answers that were lost and writes that move more
 IDS = ("contact_id", "participant_id", "contribution_id", "registered_by_id", "status_id")
 Progress = Callable[[str, int, int | None], None]
 
 
 @dataclass
 class Outcome:
-    """What a run would do or did. writes: with the order they are of, in order. orders: how many there are;
+    """What a run would do or did. writes: order, rule, entity and action of each, in
+    order; shown: the first of them whole, as there can be very many. orders: how many there are;
     changed: those that were looked at; written: those that were written to. named: the cells of
-    civicrm_events.csv that name an event; None where nothing tells. words: field to what its values mean."""
+    civicrm_events.csv that name an event; None where nothing tells. words: field to what its values mean.
+    twice: event to the contacts that get a second participant there."""
 
     orders: int = 0
     changed: int = 0
     written: int = 0
-    writes: list[tuple[str, Write]] = field(default_factory=list)
+    writes: list[dict[str, str]] = field(default_factory=list)
+    shown: list[tuple[str, Write]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     held: list[Rejection] = field(default_factory=list)
+    twice: dict[str, set[int]] = field(default_factory=dict)
     named: set[str] | None = None
     words: dict[str, dict[Any, str]] = field(default_factory=dict)
     seconds_a_call: float = 0.0
@@ -67,7 +72,14 @@ class Outcome:
     @property
     def rules(self) -> Counter[tuple[str, str, str]]:
         """How many writes by rule, entity and action."""
-        return Counter((write.rule, write.entity, write.action) for _, write in self.writes)
+        return Counter((each["rule"], each["entity"], each["action"]) for each in self.writes)
+
+    def add(self, order_id: str, write: Write) -> None:
+        self.writes.append(
+            {"order_id": order_id, "rule": write.rule, "entity": write.entity, "action": write.action}
+        )
+        if len(self.shown) < MOST_CHANGES:
+            self.shown.append((order_id, write))
 
 
 class _NoStatus(BoxofficeError):
@@ -144,7 +156,8 @@ class Sync:
 
     def _is_changed(self, told: Told) -> bool:
         held = self._known.get(told.order_id)
-        return held is None or held.fingerprint != told.fingerprint or told.order_id in self._in_doubt
+        is_other = held is None or held.fingerprint != told.fingerprint
+        return is_other or told.order_id in self._in_doubt or self._rejected.get(told.order_id) == "G4"
 
     def _spare(self, documents: Documents) -> None:
         """O7 takes nobody out where very many are gone at once: a listing may have failed."""
@@ -186,7 +199,7 @@ class Sync:
             self.outcome.words[name] = {number: word for word, number in ids.items()}
         started, done = time.monotonic(), 0
         for some in _chunks(map(self._with_spared, documents.orders(changed))):
-            fresh = [order for order in some if not self._is_stale(order)]
+            fresh = [order for order in some if not self._is_stale(order, writes)]
             lives = self._reader.read(fresh, self._known) if fresh else {}
             moved: set[int | str] = set()
             for order in some:
@@ -209,14 +222,19 @@ class Sync:
         if len(self.outcome.writes) > before:
             moved |= own
 
-    def _is_stale(self, order: Order) -> bool:
+    def _is_stale(self, order: Order, writes: bool) -> bool:
         """G4."""
         held = self._known.get(order.order_id)
         before = held.changed_at if held else None
         is_stale = bool(before and order.changed_at and order.changed_at < before)
         if is_stale:
-            text = "What landed last is older than what was written; it waits for what is newer."
-            self.outcome.notes.append(Note("G4", order.order_id, text))
+            reason = "What landed last is older than what was written, so its news is not written."
+            remedy = "It waits for what is newer: `make run` gets it, unless older data was put back."
+            rejection = Rejection(order.order_id, "G4", reason, remedy)
+            if writes:
+                self._reject(order, rejection)
+            else:
+                self.outcome.rejections.append(rejection)
         return is_stale
 
     def _read(self, order: Order) -> Live:
@@ -242,7 +260,7 @@ class Sync:
         if live.refusal is not None:
             self.outcome.rejections.append(_untold(order, live.refusal))
             return
-        decision = decide(order, live, self._policies)
+        decision = self._decided(order, live)
         self._take(decision)
         if decision.rejection is not None:
             return
@@ -253,8 +271,15 @@ class Sync:
         if decision.writes:
             for contact, row in live.contacts.items():
                 self._foreseen[contact] = (row, *(kind.get(contact, []) for kind in kinds[1:]))
-        self.outcome.writes += [(order.order_id, write) for write in decision.writes]
+        for write in decision.writes:
+            self.outcome.add(order.order_id, write)
         self.outcome.written += bool(decision.writes)
+
+    def _decided(self, order: Order, live: Live) -> Decision:
+        decision = decide(order, live, self._policies)
+        for title, contact in decision.twice:
+            self.outcome.twice.setdefault(title, set()).add(contact)
+        return decision
 
     def _take(self, decision: Decision) -> None:
         self.outcome.notes += decision.notes
@@ -266,11 +291,13 @@ class Sync:
     def _sync(self, order: Order, live: Live) -> None:
         """Bring one order to what its document says, looking again where a write may have moved more."""
         before, said = len(self.outcome.writes), live.said
-        for _ in range(LOOKS):
+        if self._facts.removed is not None and self._facts.removed < 0:
+            self._facts.removed = None  # the order that was to make it came to nothing
+        for _ in range(LOOKS + 2 * len(order.attendees)):
             if live.refusal is not None:
                 self._reject(order, _untold(order, live.refusal))
                 break
-            decision = decide(order, live, self._policies)
+            decision = self._decided(order, live)
             if decision.rejection is not None:
                 self._reject(order, decision.rejection)
                 break
@@ -336,8 +363,12 @@ class Sync:
 
     def _refuse(self, order: Order, refusal: Refused) -> None:
         rule = self._rule
-        reason = f"CiviCRM refuses what {rule} would write. {refusal.problem}"
-        self._reject(order, Rejection(order.order_id, rule, reason, refusal.remedy))
+        reason, remedy = f"CiviCRM refuses what {rule} would write. {refusal.problem}", refusal.remedy
+        held = self._links.order(order.order_id).contribution_id
+        if isinstance(refusal, Duplicate) and held in refusal.ids:
+            reason = f"Its contribution {held} is in CiviCRM, but the user of CIVICRM_API_KEY cannot see it."
+            remedy = "Let no access rule (ACL) for contacts or financial types hide contributions from it."
+        self._reject(order, Rejection(order.order_id, rule, reason, remedy))
 
     def _adopted(self, order: Order, refusal: Refused) -> bool:
         """C4: a contribution that the site names as the order's own."""
@@ -407,7 +438,7 @@ class Sync:
         self._links.answered(call, record=made, **kept)
         self._taken_out(write.keep)
         self._in_doubt[order.order_id].remove(call)
-        self.outcome.writes.append((order.order_id, write))
+        self.outcome.add(order.order_id, write)
 
     def _taken_out(self, keep: Keep | None) -> None:
         if keep is not None and keep.removed is not None:

@@ -58,6 +58,7 @@ class Intent:
     entity: str
     operation: str
     key: str
+    contact_id: int | None = None  # that it named, as long as that is kept
 
 
 class Links:
@@ -205,12 +206,13 @@ class Links:
     def unanswered(self) -> list[Intent]:
         """The writes of which nobody knows whether they were done, oldest first."""
         query = (
-            "select call_id, table_id, rule_id, table_name, operation, rows from journal"
+            "select call_id, table_id, rule_id, table_name, operation, rows,"
+            " json_extract(changes, '$.contact_id[1]') from journal"
             " where destination = ? and base_id = ? and state = 'sent' order by call_id"
         )
         return [
-            Intent(call_id, order_id, rule or "", entity, operation, orjson.loads(rows)[0])
-            for call_id, order_id, rule, entity, operation, rows in self._sql.execute(
+            Intent(call_id, order_id, rule or "", entity, operation, orjson.loads(rows)[0], contact)
+            for call_id, order_id, rule, entity, operation, rows, contact in self._sql.execute(
                 query, (DESTINATION, self._base)
             )
         ]

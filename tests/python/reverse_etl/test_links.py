@@ -169,7 +169,6 @@ def test_what_is_asked_for_every_order_looks_at_few_rows(links: Links, store: Op
     links.left_over("118001")
     links.times_made("5551")
     links.unanswered()
-    list(links.history("5551"))
     links.keep(link=Link("118001", "5551", 3307, 812), primary=("5551", "118001"))
     links.taken_out("118001", 811)
     links.unsettle(["5551"])

@@ -9,6 +9,7 @@ from tests.python.reverse_etl.civicrm.conftest import (
     World,
     attendee,
     is_write,
+    party,
 )
 from tests.python.reverse_etl.civicrm.mixed import crash_everywhere
 
@@ -467,3 +468,21 @@ def test_a_registration_that_staff_made_stays_theirs(world: World) -> None:
     look = world.look()
     assert [each.raw for each in look.participants if each.id == made] == [before]
     assert (look.live("11").contact, look.live("11").status) == (ann, "Cancelled")
+
+
+def test_A2_who_was_registered_by_hand_before_is_told(world: World) -> None:
+    """Nothing says whose ticket that one was: there are two then, and the plan says so."""
+    (gala,) = [row["id"] for row in world.look().rows("Event") if row["title"] == "Gala"]
+    for name in ("Ann", "Ben", "Cleo", "Eve"):
+        contact = world.knows(name, f"{name.lower()}@example.org")
+        status = "Cancelled" if name == "Cleo" else "Registered"
+        world.staff(
+            "create", "Participant", None, contact_id=contact, event_id=gala, **{"status_id:name": status}
+        )
+    world.sells(party())
+    said = "2 people are registered for Gala already"
+    assert said in world.plan(must=0).words
+    assert said in world.sync(must=0).words
+    assert len(world.look().participants) == 7
+    world.orders["5551"]["11"].is_checked_in = True
+    assert "registered for" not in world.settles().words

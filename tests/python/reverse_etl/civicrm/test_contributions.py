@@ -232,6 +232,19 @@ def test_C9_in_the_ledger_a_refund_is_a_payment_and_the_total_stays(world: World
     assert (found.posted, found.paid) == (["120.00", "-40.00", "-80.00"], "0.00")
 
 
+def test_C9_in_the_ledger_a_ticket_added_after_a_refund_is_sold_beside_it(world: World) -> None:
+    world.policies["refunds"] = "ledger"
+    order = party()
+    world.sells(order)
+    world.sync(must=0)
+    order.refund("12")
+    world.sync(must=0)
+    order.attendees.append(attendee("14", "Dan", gross=9000))
+    world.settles()
+    found = world.look().contributions["5551"]
+    assert (found.total, found.paid, found.balance) == ("210.00", "170.00", "40.00")
+
+
 @pytest.mark.parametrize("left", [4000, 2500])
 def test_C10_paid_again_after_a_refund(synced: World, left: int) -> None:
     order = synced.orders["5551"].refund()

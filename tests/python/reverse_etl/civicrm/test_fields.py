@@ -46,9 +46,27 @@ def test_they_are_changed_in_place(ann: World) -> None:
     run = ann.settles()
     look = ann.look()
     assert [[row["id"] for row in look.rows(entity)] for entity in ("Phone", "Address", "Email")] == ids
-    # What Eventbrite says nothing of stays as it is.
-    assert address(ann)[1:4] == ("10 Pier Rd", "Flat 2", "Boston")
     assert sum(run.did().values()) <= 2
+
+
+def test_another_street_is_another_address(ann: World) -> None:
+    ann.orders["5551"]["11"].address = ("1 Bridge St", None, "London", None, None, "GB")
+    ann.settles()
+    assert address(ann) == ("Billing", "1 Bridge St", None, "London", None, None, "GB")
+
+
+def test_in_the_same_street_what_is_left_blank_stays(ann: World) -> None:
+    ann.orders["5551"]["11"].address = ("9 Pier Rd", None, None, None, "02111", "US")
+    ann.settles()
+    assert address(ann) == ("Billing", "9 Pier Rd", "Flat 2", "Boston", "MA", "02111", "US")
+
+
+def test_what_staff_make_of_an_address_loses_nothing(ann: World) -> None:
+    (row,) = ann.look().rows("Address")
+    ann.staff("update", "Address", row["id"], street_address="9 Pier Road", supplemental_address_1="Rear")
+    ann.orders["5551"]["11"].phone = "1"
+    ann.sync(must=0)
+    assert address(ann)[1:4] == ("9 Pier Road", "Rear", "Boston")
 
 
 def test_blank_values_erase_nothing(ann: World) -> None:
@@ -113,6 +131,27 @@ def test_a_place_that_is_disabled_gives_way_to_the_default(world: World, off: st
     assert kept[0] == ("Billing" if entity == "Phone" else "Work")
 
 
+@pytest.mark.parametrize(("off", "entity"), [("Work", "Phone"), ("Billing", "Address")])
+def test_in_the_place_of_a_disabled_one_staff_s_own_stays(world: World, off: str, entity: str) -> None:
+    types = {row["name"]: row["id"] for row in world.look().rows("LocationType")}
+    world.staff("update", "LocationType", types[off], is_active=False)
+    contact, name = world.knows("Ann", "ann@example.org"), {"Phone": "phone", "Address": "street_address"}
+    field = name[entity]
+    world.staff("create", entity, None, contact_id=contact, location_type_id=types["Home"], **{field: "own"})
+    one = attendee("11", "Ann", phone="+1 212 555 0100", address=PIER)
+    world.sells(Order("5551", [one]))
+    world.settles()
+    first = {"Phone": "+1 212 555 0100", "Address": "9 Pier Rd"}[entity]
+    assert world.look().places(entity, contact, field) == [("Home", "own"), ("Home", first)]
+    one.is_checked_in = True
+    world.settles()
+    # What we made there is changed in place.
+    one.phone, one.address = "99", ("1 Bridge St", *PIER[1:])
+    world.settles()
+    after = {"Phone": "99", "Address": "1 Bridge St"}[entity]
+    assert world.look().places(entity, contact, field) == [("Home", "own"), ("Home", after)]
+
+
 TIMES = {
     "2026-02-01 10:00:00": "2026-02-01 05:00:00",
     "2026-07-01 10:00:00": "2026-07-01 06:00:00",
@@ -171,3 +210,18 @@ def test_a_postal_code_that_the_site_splits_is_not_written_again(world: World) -
     world.sells(Order("5551", [attendee("11", "Ann", address=place)]))
     world.settles()
     assert world.look().rows("Address")[0]["postal_code_suffix"] == "1234"
+    world.orders["5551"]["11"].address = ("9 Pier Rd", None, "Boston", "MA", "02111", "US")
+    world.settles()
+    (row,) = world.look().rows("Address")
+    assert (row["postal_code"], row["postal_code_suffix"]) == ("02111", None)
+
+
+def test_one_name_that_staff_made_two_stays_two(world: World) -> None:
+    contact = world.knows("Ann", "ann@example.org")
+    world.sells(Order("5551", [attendee("11", "ann okafor", last=None, email="ann@example.org")]))
+    world.settles()
+    assert world.look().name(contact) == "Ann Okafor"
+    # Without an e-mail it is the same person by name.
+    world.orders["5551"]["11"].email = None
+    world.settles()
+    assert world.look().live("11").contact == contact

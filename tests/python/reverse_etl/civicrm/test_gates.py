@@ -64,13 +64,35 @@ def test_G2_a_role_that_the_site_does_not_have_never_clears_one(synced: World) -
     assert synced.look().live("12").roles == ["Attendee"]
 
 
+@pytest.mark.parametrize("forgets", [False, True])
+def test_G2_who_is_there_keeps_the_role_that_the_mapping_has_no_more(synced: World, forgets: bool) -> None:
+    order, before = synced.orders["5551"], synced.look().state()
+    order["12"].role = None
+    if forgets:
+        synced.forgets()
+    run = synced.settles()
+    assert run.writes == []
+    assert "General" in run.words
+    assert synced.look().state() == before
+    # Status and money go on, and a ticket that changes hands keeps its role.
+    order["12"].is_checked_in, order["13"].status, order["13"].gross = True, "refunded", 0
+    order["12"].becomes(attendee("", "Zoe"))
+    synced.settles()
+    look = synced.look()
+    assert (look.live("12").status, look.live("12").roles) == ("Attended", ["Attendee"])
+    assert len(look.removed("12")) == 1
+    look.money(order, "80.00")
+
+
 def test_G4_an_older_copy_than_the_one_applied_is_skipped_and_told(synced: World) -> None:
     order = synced.orders["5551"]
     order["12"].email, order.changed = "old@example.org", "2026-01-15 10:00:00"
-    assert synced.sync(must=0).writes == []
+    assert synced.sync(must=1).writes == []
+    assert synced.rejected() == {"5551": "G4"}
     assert synced.look().removed("12") == []
     order.changed = None
     synced.settles()
+    assert synced.rejected() == {}
     assert len(synced.look().removed("12")) == 1
 
 
