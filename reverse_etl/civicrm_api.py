@@ -115,10 +115,6 @@ class _Request:
     is_read: bool
     shown: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def is_v3(self) -> bool:
-        return self.path == "civicrm/ajax/rest"
-
 
 class Site:
     """Reads and writes one site; the first call finds out whether the site knows the key.

@@ -333,11 +333,6 @@ class Links:
         """Attendees that have a participant."""
         return {key for (key,) in self._live(PARTICIPANT, "source_id")}
 
-    def unlink_contribution(self, order_id: str, why: str) -> None:
-        """The order's contribution is there no more."""
-        with self._sql:
-            self._end(CONTRIBUTION, order_id, why)
-
     def settled(
         self,
         order_id: str,

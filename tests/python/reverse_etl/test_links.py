@@ -91,8 +91,7 @@ def test_an_order_is_settled_until_somebody_has_to_look(links: Links) -> None:
     assert links.order("5551") == links.orders()["5551"]
     assert links.order("5559") == OrderLink()
     links.unsettle(["5551"])
-    links.unlink_contribution("5551", "C13")
-    assert links.orders()["5551"] == OrderLink(None, CHANGED, "118001", None)
+    assert links.orders()["5551"] == OrderLink(None, CHANGED, "118001", 455)
 
 
 def test_links_are_rebuilt_once_and_again_after_an_older_file(links: Links, store: Ops) -> None:
