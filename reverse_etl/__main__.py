@@ -79,7 +79,7 @@ def sync(
         raise
     except CallError as error:
         client.close()
-        problem = show.kept(session, client, error)
+        problem = show.kept(session, client, airtable.DESTINATION, error)
         raise ConfigurationError(problem.problem, problem.remedy) from None
     with session.step(STEP) as step:
         _conducted(session, step, run, client, writes, reconcile, bootstrap)

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from boxoffice.errors import BoxofficeError, CallError
+from boxoffice.errors import BoxofficeError
 from boxoffice.session import Session, Step
 from reverse_etl.civicrm_api import Site
 from reverse_etl.civicrm_state import Note, Write
 from reverse_etl.civicrm_sync import Outcome, duration
 from reverse_etl.journal import Rejection
 from reverse_etl.links import DESTINATION
-from reverse_etl.show import LONGEST, MOST_CHANGES, MOST_KEYS, PERSONAL
+from reverse_etl.show import LONGEST, MOST_CHANGES, MOST_KEYS, PERSONAL, kept
 
 OF_PEOPLE = ("Contact", "Email", "Phone", "Address")
 PLAIN = ("contact_type", "source")
@@ -30,7 +30,7 @@ def outcome(session: Session, step: Step, found: Outcome, site: Site, *, writes:
     else:
         more = f"; {len(found.writes):,} more would write it" if found.writes else "; nothing to write"
         step.detail += more
-    problems = [_kept(session, site, each) for each in found.problems]
+    problems = [kept(session, site, DESTINATION, each) for each in found.problems]
     for call in site.failures:
         session.ops.add_api_error(session.run_id, DESTINATION, call)
     problems += _refused(found.rejections)
@@ -62,16 +62,6 @@ def outcome(session: Session, step: Step, found: Outcome, site: Site, *, writes:
             took = duration(found.seconds_a_call * len(found.writes))
             session.headlines.append(f"As fast as this site answers, it takes about {took}.")
             session.next.append("Next: `make sync` does this.")
-
-
-def _kept(session: Session, site: Site, problem: BoxofficeError) -> BoxofficeError:
-    """The problem, with the number of the call it came of, which is kept among the API errors."""
-    call = problem.call if isinstance(problem, CallError) else None
-    if call is None or call not in site.failures:
-        return problem
-    site.failures.remove(call)
-    number = session.ops.add_api_error(session.run_id, DESTINATION, call)
-    return BoxofficeError(problem.problem, f"{problem.remedy} (API error {number}.)".strip())
 
 
 def _refused(rejections: list[Rejection]) -> Iterator[BoxofficeError]:

@@ -8,6 +8,7 @@ from boxoffice.errors import BoxofficeError, CallError
 from boxoffice.session import Session, Step
 from reverse_etl.airtable import DESTINATION, Outcome
 from reverse_etl.apply import Written
+from reverse_etl.civicrm_api import Site
 from reverse_etl.journal import Rejection
 from reverse_etl.plan import Change, Plan
 
@@ -30,7 +31,7 @@ def outcome(session: Session, step: Step, found: Outcome, client: Client, *, wri
     step.detail = f"{client.calls:,} call{'s' if client.calls != 1 else ''}"
     if not writes:
         step.detail += f"; {calls:,} more would write it" if calls else "; nothing to write"
-    problems = [kept(session, client, each) for each in found.problems]
+    problems = [kept(session, client, DESTINATION, each) for each in found.problems]
     for call in client.failures:
         session.ops.add_api_error(session.run_id, DESTINATION, call)
     problems += [_refused(table, rows) for table, rows in rejections.items() if rows]
@@ -56,13 +57,13 @@ def outcome(session: Session, step: Step, found: Outcome, client: Client, *, wri
             session.next.append("Next: `make sync` does this.")
 
 
-def kept(session: Session, client: Client, problem: BoxofficeError) -> BoxofficeError:
+def kept(session: Session, client: Client | Site, system: str, problem: BoxofficeError) -> BoxofficeError:
     """The problem, with the number of the call that it came of, which is kept among the API errors."""
     call = problem.call if isinstance(problem, CallError) else None
     if call is None or call not in client.failures:
         return problem
     client.failures.remove(call)
-    number = session.ops.add_api_error(session.run_id, DESTINATION, call)
+    number = session.ops.add_api_error(session.run_id, system, call)
     return BoxofficeError(problem.problem, f"{problem.remedy} (API error {number}.)".strip())
 
 
