@@ -1,5 +1,6 @@
 """Bronze to silver, gold and sync: dbt in this process, on settings' warehouse, without the unit tests."""
 
+import gc
 import hashlib
 import logging
 import os
@@ -440,6 +441,9 @@ def _invoke(
     target: bool = True,
 ) -> Any:
     """One dbt command, silent. Raises BoxofficeError where dbt itself failed; failed nodes are results."""
+    # dbt makes objects by the million and little garbage: looking for it is a twentieth of a small build.
+    thresholds = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
     from dbt.cli.main import dbtRunner
 
     runner = dbtRunner(manifest=manifest, callbacks=[callback] if callback else [])
@@ -454,6 +458,7 @@ def _invoke(
             warnings.simplefilter("ignore")
             outcome = runner.invoke([*common, *arguments, *where])
     finally:
+        gc.set_threshold(*thresholds)
         close_connections()
     if outcome.exception is not None:
         if not isinstance(outcome.exception, Exception):

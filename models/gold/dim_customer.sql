@@ -1,13 +1,40 @@
 -- Grain: one row per person who placed an order or is a customer of a sheet, whether or not they bought.
-with people as (
-    select * from {{ ref('people') }}
-    where is_customer
+-- depends_on: {{ ref('int_eventbrite__bare_orders') }}
+{%- do renews_by('customer_key', gone='source is null') %}
+{%- set all_people = ref('people') %}
+{%- set all_links = ref('person_links') %}
+{%- set orders = ref('orders') %}
+with
+{%- if is_incremental() %}
+    -- Sheets are built whole.
+    touched as (
+        select person_key from {{ all_people }}
+        where build_number > {{ built_until() }}
+        union distinct
+        select person_key from {{ all_links }}
+        where source <> 'eventbrite'
+        union distinct
+        select links.person_key
+        from {{ all_links }} as links
+        inner join {{ orders }} as orders
+            on links.source = orders.source and links.person_id = 'order-' || orders.order_id
+        where orders.order_key in ({{ touched_orders() }})
+    ),
+{% endif %}
+
+people as (
+    select * from {{ all_people }}
+    where
+        is_customer
+        {% if is_incremental() %} and person_key in (select person_key from touched) {% endif %}
 ),
 
 -- Guests buy nothing.
 links as (
-    select * from {{ ref('person_links') }}
-    where is_customer
+    select * from {{ all_links }}
+    where
+        is_customer
+        {% if is_incremental() %} and person_key in (select person_key from touched) {% endif %}
 ),
 
 tickets as (
@@ -59,3 +86,18 @@ select
     cast(coalesce(bought.events_bought, 0) as bigint) as events_bought
 from people
 left join bought on people.person_key = bought.person_key
+{%- if is_incremental() %}
+    -- Nobody is called so any more, or they are a guest by now.
+    union all
+    select
+        held.customer_key,
+        cast(null as {{ dbt.type_string() }}) as source,
+        cast(null as date) as first_purchase_date,
+        cast(null as date) as last_purchase_date,
+        cast(null as bigint) as tickets_bought,
+        cast(null as bigint) as tickets_sold,
+        cast(null as bigint) as events_bought
+    from {{ this }} as held
+    left join {{ all_people }} as people on held.customer_key = people.customer_key and people.is_customer
+    where people.customer_key is null
+{%- endif %}

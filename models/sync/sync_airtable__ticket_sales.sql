@@ -1,5 +1,6 @@
 -- Grain: one row per order; where we have none, as for a ticket of a sheet, per ticket. A checkout that was
 -- begun and not ended is no sale; a deleted order stays while its money is in the sums.
+-- depends_on: {{ ref('int_eventbrite__bare_orders') }}
 {%- do renews_by('ticket_sale_key', gone='status is null') %}
 with
 {%- if is_incremental() %}
@@ -12,20 +13,7 @@ with
     ),
 
     touched_orders as (
-        select order_key from touched_tickets
-        union distinct
-        select order_key from {{ ref('orders') }}
-        where build_number > {{ built_until() }}
-        union distinct
-        -- A ticket may have left for another order.
-        select orders.order_key
-        from {{ ref('orders') }} as orders
-        where
-            not exists (
-                select 1
-                from {{ ref('tickets') }} as tickets
-                where tickets.order_key = orders.order_key
-            )
+        select order_key from ({{ touched_orders() }})
     ),
 {% endif %}
 

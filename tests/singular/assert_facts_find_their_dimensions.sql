@@ -1,9 +1,10 @@
--- Every key in a fact or mart is in its dimension, and dim_date has no gap a key could fall into.
+-- Every key in a fact or mart is in its dimension, dim_date has no gap a key could fall into, and no ticket
+-- becomes two facts: fact_tickets has as many rows as tickets, whose key is tested.
 with dim_date as (select * from {{ ref('dim_date') }}),
 
 -- Once over the fact, which is a view on silver's joins.
 fact_tickets as (
-    select distinct
+    select
         date_key,
         event_key,
         customer_key
@@ -54,6 +55,12 @@ event_keys as (
     from {{ ref('event_money') }}
 ),
 
+tickets as (
+    select
+        (select count(*) from {{ ref('tickets') }}) as tickets,
+        (select count(*) from fact_tickets) as facts
+),
+
 dates as (
     select
         count(full_date) as days,
@@ -92,3 +99,10 @@ select
     cast(days as {{ dbt.type_string() }}) as key_value
 from dates
 where days <> days_between
+union all
+select
+    'fact_tickets' as mart,
+    'ticket_key' as key_name,
+    cast(facts as {{ dbt.type_string() }}) as key_value
+from tickets
+where facts <> tickets

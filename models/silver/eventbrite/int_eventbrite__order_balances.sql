@@ -4,10 +4,11 @@
 {%- do renews_by('order_id', gone='event_key is null') %}
 {%- set tickets = ref('int_eventbrite__tickets') %}
 {%- set terms = ref('int_eventbrite__terms') %}
+{%- set bare = ref('int_eventbrite__bare_orders') %}
 with order_versions as (select * from {{ ref('stg_eventbrite__order_versions') }}),
 
 orders as (
-    select * from {{ ref('stg_eventbrite__orders') }} as orders
+    select * from {{ ref('stg_eventbrite__orders') }}
     {% if is_incremental() %}
         where
             build_number > {{ built_until() }}
@@ -19,12 +20,7 @@ orders as (
                 select order_id from {{ tickets }}
                 where build_number > {{ built_until() }}
             )
-            -- A ticket may have left for another order.
-            or not exists (
-                select 1
-                from {{ tickets }} as tickets
-                where tickets.order_id = orders.order_id
-            )
+            or order_id in (select order_id from {{ bare }})
             or event_id in (
                 select id from {{ terms }}
                 where kind = 'event' and build_number > {{ built_until() }}

@@ -909,10 +909,10 @@ def test_what_was_written_survives_a_restart_and_a_snapshot_puts_it_back(tmp_pat
 
 
 def test_what_begins_anew_gives_other_ids() -> None:
-    moment = 0
-    store = Store(None, lambda: moment)
+    clock = [0]
+    store = Store(None, lambda: clock[0])
     found = []
-    for moment in (1, 1, 2):
+    for clock[0] in (1, 1, 2):
         fill(store, seed=1, attendees=5)
         bases = Bases(store)
         base = bases.all()[BASE_ID]
