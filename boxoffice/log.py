@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from boxoffice.settings import Settings
 
-OURS = ("boxoffice", "ingest")
+OURS = ("boxoffice", "ingest", "webhooks")
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
 _BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
 
@@ -34,7 +34,7 @@ class MaskingFormatter(logging.Formatter):
 def set_up(settings: Settings) -> None:
     """Send log lines to stderr: ours from LOG_LEVEL on, libraries' from ERROR on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter(filter(None, [settings.eventbrite_token])))
+    handler.setFormatter(MaskingFormatter(filter(None, [settings.eventbrite_token, settings.webhook_secret])))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.ERROR)
