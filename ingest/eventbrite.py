@@ -25,11 +25,11 @@ import pyarrow.parquet as pq
 
 from boxoffice import findings
 from boxoffice.errors import BoxofficeError
+from boxoffice.eventbrite_api import PAGE_SIZE, Client, Stopped, TokenRefused, Unavailable, Withheld
 from boxoffice.findings import Finding
 from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
 from ingest import forgetting, landing
-from ingest.eventbrite_api import PAGE_SIZE, Client, Stopped, TokenRefused, Unavailable, Withheld
 from ingest.landing import TIMESTAMP, Progress, SourceResult, TableResult, quiet
 
 SOURCE = "eventbrite"

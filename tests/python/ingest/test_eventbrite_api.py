@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from boxoffice.errors import LONGEST_TEXT, BoxofficeError
-from ingest.eventbrite_api import Client, NotAccepted, TokenRefused, Unavailable, Withheld
+from boxoffice.eventbrite_api import Client, NotAccepted, TokenRefused, Unavailable, Withheld
 from tests.python.ingest.eventbrite_server import (
     ORG,
     TOKEN,
