@@ -521,7 +521,7 @@ def test_the_tenth_that_is_kept_is_there_for_who_keeps_nothing(
     client = Client(server[1], TOKEN, sleep=time.sleep, clock=time, kept=0, secrets=["s3cr3t"])
     for _ in range(2):
         ids(client)
-    eventbrite.faults = [always("orders", PlainTextResponse("s3cr3t", 400))]
+    eventbrite.faults = [always("orders", JSONResponse({"error_description": "s3cr3t"}, 400))]
     with pytest.raises(NotAccepted):
         ids(client)
     client.close()
