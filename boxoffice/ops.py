@@ -364,7 +364,7 @@ class Ops:
         )
         return {test for (test,) in rows}
 
-    def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:
+    def add_api_error(self, run_id: int | None, system: str, call: FailedCall) -> int:
         """Keep a failed call for RETENTION_DAYS. Returns the id that people are shown."""
         texts = (call.request, call.response, call.stack)
         if _may_name(self.forgotten(), texts):

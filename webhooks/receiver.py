@@ -99,6 +99,7 @@ class Receiver:
         self._wrong = Buckets(ticks)
         self._queue: asyncio.Queue[tuple[Notice, asyncio.Future[bool]]] = asyncio.Queue(most_waiting)
         self._is_storing = True
+        self.stored = 0  # notices, so far
         self._waiting, self._counted_at = 0, float("-inf")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox")
         self.app = Starlette(
@@ -196,6 +197,7 @@ class Receiver:
             if not self._is_storing:
                 logger.warning("Notices can be stored again.")
             self._is_storing = True
+            self.stored += len(notices)
         return self._is_storing
 
 
