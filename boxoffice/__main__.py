@@ -3,8 +3,8 @@
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boxoffice import mappings
-from boxoffice.errors import BoxofficeError, ConfigurationError
+from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
 from boxoffice.ops import EMAIL
 from boxoffice.session import Session, conduct, observe
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 
 if TYPE_CHECKING:
-    from boxoffice.build import BuildResult
+    from boxoffice.build import BuildResult, Warm
+    from boxoffice.eventbrite_api import Client
+    from ingest.eventbrite_singles import Fetched, Wanted
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
 SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, stand-ins for the APIs."
@@ -235,11 +237,13 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
     return (1 if bad else 0), {"findings": [asdict(finding) for finding in found]}
 
 
-def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bool = False) -> "BuildResult":
+def build_and_publish(
+    session: Session, select: Sequence[str] = (), *, whole: bool = False, warm: "Warm | None" = None
+) -> "BuildResult":
     """Build `select` (all when empty); publish gold if it was built and is sound.
 
     Args:
-        whole: make incremental models anew too.
+        whole: make incremental models anew too. warm: the project, where it is kept parsed.
     """
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
@@ -251,7 +255,7 @@ def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bo
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)
-        built = build.build(settings, select=select, whole=whole, progress=session.progress)
+        built = build.build(settings, select=select, whole=whole, warm=warm, progress=session.progress)
         step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"
@@ -298,6 +302,130 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         bootstrap=settings.is_sandbox,
     )
     sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
+
+
+@dataclass
+class Refreshed:
+    """What came of refreshing objects, by (type, id). Those that are named nowhere were not tried.
+
+    read: landed, or nothing to land. missing: what Eventbrite does not show, or not yet. failed: what was
+    wrong with these alone, and the number it is kept under. closed_for: seconds for which Eventbrite takes no
+    calls; problem: why, where that is not merely a spent budget. is_through: all that landed is built, and
+    destinations took it; where it is not, `catch_up` makes up for it.
+    """
+
+    read: Collection[tuple[str, str]]
+    missing: Collection[tuple[str, str]]
+    failed: Mapping[tuple[str, str], tuple[str, int | None]]
+    closed_for: float | None
+    problem: BoxofficeError | None
+    is_through: bool
+
+
+class Hot:
+    """The short way from notices to destinations, with what makes it short kept between times: dbt's project
+    parsed, the connection to Eventbrite open."""
+
+    def __init__(self) -> None:
+        from boxoffice.build import Warm
+
+        self.warm = Warm()
+        self._client: Client | None = None
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def refresh(self, session: Session, wanted: "Sequence[Wanted]", *, is_owed: bool) -> Refreshed:
+        """Fetch objects of Eventbrite once each, land them, and bring what they change to the destinations.
+
+        Args:
+            is_owed: what landed before may not have been brought on.
+
+        Raises:
+            BoxofficeError: the machine refuses, or nothing was ever loaded.
+        """
+        from ingest import eventbrite, eventbrite_singles
+
+        settings = session.settings
+        if self._client is None:
+            self._client = eventbrite_singles.client_for(settings)
+        client, asked = self._client, self._client.budget.requests
+        with session.step("eventbrite") as step:
+            found = eventbrite_singles.fetch(client, settings, wanted)
+            step.requests = client.budget.requests - asked
+            results, changed = eventbrite.merge(
+                settings, found.objects, forgotten=session.ops.forgotten() or None
+            )
+            step.landed = sum(table.read - table.rejected for table in results)
+            step.changed = sum(table.landed for table in results)
+            step.rejected = sum(table.rejected for table in results)
+            failed = _kept(session, client, found)
+        tables = set(eventbrite.TABLES) if is_owed else changed
+        return Refreshed(
+            read=found.read,
+            missing=set(found.missing),
+            failed=failed,
+            closed_for=found.closed_for,
+            problem=found.problem,
+            is_through=not tables
+            or self._bring_on(session, {f"bronze_eventbrite.{name}" for name in tables}),
+        )
+
+    def _bring_on(self, session: Session, tables: set[str]) -> bool:
+        """CiviCRM first: somebody may be waiting at its door. Returns whether all went through."""
+        from boxoffice import build, identities
+        from reverse_etl.__main__ import sync, sync_civicrm
+
+        settings = session.settings
+        identities.lend(session.ops, settings.warehouse_path, settings.as_of)
+        failed_tests = session.ops.failed_tests()
+        done: set[str] = set()
+        for destination, is_set, bring in (
+            ("civicrm", settings.civicrm_url is not None, sync_civicrm),
+            ("airtable", settings.airtable_token is not None, sync),
+        ):
+            if not is_set:
+                continue
+            with session.step(f"build {destination}") as step:
+                built = build.renew(
+                    settings,
+                    destination,
+                    tables=tables,
+                    failed_tests=failed_tests,
+                    warm=self.warm,
+                    without=done,
+                )
+                if built is None:
+                    step.status = "skipped"
+                    return False
+                step.detail = f"{built.models} models"
+                for trouble in built.failures:
+                    step.status = "partial"
+                    session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
+            done |= built.done
+            bring(session, built.synced, settings=settings, unsound=built.unsound_sync)
+        return all(step.status in ("ok", "skipped") for step in session.steps)
+
+    def catch_up(self, session: Session) -> bool:
+        """What a run does after its ingest: all models, tests, publishing, both destinations. Returns whether
+        the destinations took it."""
+        write_back(session, build_and_publish(session, warm=self.warm), lambda: session.settings)
+        own = [step for step in session.steps if step.name.startswith("sync ")]
+        return all(step.status in ("ok", "skipped") for step in own)
+
+
+def _kept(
+    session: Session, client: "Client", found: "Fetched"
+) -> dict[tuple[str, str], tuple[str, int | None]]:
+    """What was wrong with each object that failed, its call kept among the API errors."""
+    failed: dict[tuple[str, str], tuple[str, int | None]] = {}
+    for key, problem in found.failed.items():
+        call = problem.call if isinstance(problem, CallError) else None
+        number = None if call is None else session.ops.add_api_error(session.run_id, "eventbrite", call)
+        failed[key] = str(problem), number
+    client.failures.clear()
+    return failed
 
 
 def _has(warehouse: Path, schema: str) -> bool:

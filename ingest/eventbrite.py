@@ -181,11 +181,11 @@ class Single:
 
 def merge(
     settings: Settings, objects: Iterable[Single], *, forgotten: Forgotten | None = None
-) -> list[TableResult]:
+) -> tuple[list[TableResult], set[str]]:
     """Land single objects by the rules of a load. How far listings reach stays: the next load reads the same.
 
     Returns:
-        A result for each table that was given an object, `rejected` for those that cannot be kept.
+        A result for each table that was given an object, and the names of those that changed, histories too.
 
     Raises:
         BoxofficeError: the warehouse or the disk refuses.
@@ -219,7 +219,7 @@ def merge(
             _land_rows(pipeline, settings, folder, written)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return results
+    return results, {table for table, rows in written.items() if rows}
 
 
 def check(settings: Settings) -> Iterator[Finding]:

@@ -71,7 +71,7 @@ def refresh(settings: Settings, *asked: Any, **options: Any) -> tuple[Fetched, d
         found = fetch(client, settings, asked)
     finally:
         client.close()
-    results = eventbrite.merge(settings, found.objects, **options)
+    results, _ = eventbrite.merge(settings, found.objects, **options)
     return found, {result.table: result.landed for result in results if result.landed}
 
 
