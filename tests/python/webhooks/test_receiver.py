@@ -215,6 +215,26 @@ def test_a_full_disk_is_503(receiver: Running) -> None:
     assert receiver.post(large) == 200
 
 
+def test_another_process_that_writes_for_long_is_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "BUSY", 0.05)
+    with receiving(tmp_path) as running, closing(sqlite3.connect(running.path)) as other:
+        other.execute("begin immediate")
+        assert running.post(body()) == 503
+        other.rollback()
+        assert running.post(body()) == 200
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(
+    receiver: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webhooks.receiver.BODY_WITHIN", 0.05)
+    with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=20)) as connection:
+        connection.putrequest("POST", f"/{SECRET}")
+        connection.putheader("Content-Length", "500")
+        connection.endheaders(b"half of it")
+        assert connection.getresponse().status == 408
+
+
 def test_a_sender_that_hangs_up_leaves_nothing_and_harms_nobody(receiver: Running) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=20)) as connection:
         connection.putrequest("POST", f"/{SECRET}")
