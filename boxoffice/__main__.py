@@ -22,6 +22,7 @@ from boxoffice.terminal import Terminal
 if TYPE_CHECKING:
     from boxoffice.build import BuildResult, Warm
     from boxoffice.eventbrite_api import Client
+    from boxoffice.status import Notices
     from ingest.eventbrite_singles import Fetched, Wanted
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
@@ -207,6 +208,8 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
                 for each in found.destinations
             ],
         )
+    if found.notices:
+        terminal.say(_notices(found.notices))
     if found.marts_written_at:
         terminal.say(f"{_short(settings.marts_path)} was published at {found.marts_written_at} UTC.")
     if found.api_errors:
@@ -217,7 +220,20 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
     is_well = all(status == "ok" for status in latest) and (
         not found.runs or found.runs[0].status in ("ok", "running")
     )
+    if found.notices and (found.notices.is_stuck or found.notices.parked):
+        is_well = False
     return (0 if is_well else 1), asdict(found)
+
+
+def _notices(found: "Notices") -> str:
+    said = "No notice of Eventbrite waits."
+    if found.waiting:
+        said = f"{found.waiting:,} notices of Eventbrite wait, the oldest since {found.waiting_since} UTC."
+        if found.is_stuck:
+            said += " Is `make listen` at work, and what does it say?"
+    if found.parked:
+        said += f" {found.parked:,} could not be worked on, lastly: {found.why} The next run brings them."
+    return said
 
 
 def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
