@@ -240,11 +240,13 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
     from boxoffice import findings
     from ingest.__main__ import check
     from reverse_etl import civicrm_doctor, doctor
+    from webhooks import doctor as webhooks_doctor
 
     found: list[findings.Finding] = []
     if settings.is_sandbox:
         terminal.say(SANDBOX, style="bold cyan")
-    looked = (findings.of_machine, findings.of_mappings, check, doctor.check, civicrm_doctor.check)
+    of_systems = (check, webhooks_doctor.check, doctor.check, civicrm_doctor.check)
+    looked = (findings.of_machine, findings.of_mappings, *of_systems)
     for finding in chain.from_iterable(look(settings) for look in looked):
         found.append(finding)
         terminal.finding(finding.system, finding.state, finding.what, finding.remedy)

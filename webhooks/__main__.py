@@ -1,16 +1,13 @@
 """`python -m webhooks`: receive what Eventbrite tells of changes, and have it worked on."""
 
-import re
-import secrets
 import signal
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from types import FrameType
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -20,70 +17,18 @@ from boxoffice.eventbrite_api import Client, Unavailable
 from boxoffice.session import NOTHING_DONE, WELL, observe
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
-from webhooks import inbox, receiver
+from webhooks import addresses, inbox, receiver
+from webhooks.addresses import Address
 from webhooks.keeper import Keeper
 from webhooks.registration import Registered, Registration
 
 WORKER = (sys.executable, "-m", "webhooks.worker")
-SHORTEST_SECRET = 20
 REGISTERED_EVERY = 6 * 3600  # seconds: somebody may have deleted a webhook at Eventbrite
 REGISTERED_AGAIN = 300  # seconds, when Eventbrite could not be reached
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where notices come to: WEBHOOK_URL and, below it, WEBHOOK_SECRET."""
-
-    url: str
-    secret: str
-
-    @property
-    def endpoint(self) -> str:
-        return f"{self.url}/{self.secret}"
-
-
-def _checked(settings: Settings) -> Settings:
-    """The settings, with what sandbox mode needs no setting for.
-
-    Raises:
-        ConfigurationError: a setting is missing or cannot be used.
-    """
-    if settings.is_sandbox:
-        return replace(settings, webhook_secret=settings.webhook_secret or secrets.token_urlsafe(32))
-    if settings.eventbrite_token is None:
-        raise ConfigurationError(
-            "EVENTBRITE_TOKEN is not set, and notices are about what Eventbrite holds.",
-            "Set it to the private token of an API key.",
-        )
-    if settings.webhook_url is None:
-        raise ConfigurationError(
-            "WEBHOOK_URL is not set.",
-            "Set it to the public address that leads here, like https://hooks.example.org: docs/webhooks.md.",
-        )
-    parts = urlsplit(settings.webhook_url)
-    # Without https the secret could be read on the way. A stand-in is on this machine.
-    if parts.scheme != "https" and urlsplit(settings.eventbrite_api_url).scheme == "https":
-        raise ConfigurationError(
-            "WEBHOOK_URL is not an https address.",
-            "Put a web server with a certificate before the receiver: docs/webhooks.md.",
-        )
-    if parts.scheme == "https" and parts.port not in (None, 443):
-        raise ConfigurationError(
-            f"WEBHOOK_URL names port {parts.port}, and Eventbrite calls the usual port only.",
-            "Have the web server listen on 443, and leave the port out.",
-        )
-    make = 'Make one: python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
-    if settings.webhook_secret is None:
-        raise ConfigurationError("WEBHOOK_SECRET is not set.", make)
-    if not re.fullmatch(rf"[A-Za-z0-9._~-]{{{SHORTEST_SECRET},200}}", settings.webhook_secret):
-        raise ConfigurationError(
-            f"WEBHOOK_SECRET is not made of {SHORTEST_SECRET} to 200 letters, digits and . _ ~ - signs.", make
-        )
-    return settings
-
-
 def _listen(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
-    checked = _checked(settings)
+    checked = addresses.checked(settings)
     inbox.prepare(checked)
     with (
         closing(receiver.listening(checked.webhook_host, checked.webhook_port)) as listener,

@@ -78,6 +78,14 @@ class Registration:
             if hook["id"] != good[0]["id"]:
                 done.deleted += self._delete(str(hook["id"]))
 
+    def missing(self, endpoint_url: str) -> list[str]:
+        """The organizations that do not send to this address what is needed. Asks only; raises CallError."""
+        return [
+            organization
+            for organization in self._organizations()
+            if not any(_is_good(hook, endpoint_url) for hook in self._own(organization, endpoint_url))
+        ]
+
     def unregister(self, endpoint_url: str | None) -> Registered:
         """Delete what is ours. Raises CallError as `register`."""
         done = Registered()
