@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run bronze silver gold plan sync listen status doctor docs sandbox bench test test-all soak lint lock clean
+.PHONY: help run bronze silver gold plan sync listen schedule status doctor docs sandbox bench test test-all soak lint lock clean
 
 # One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
 VENV := .venv
@@ -33,6 +33,9 @@ sync: $(VENV)/run ## Write back what changed (DEST=airtable for one)
 
 listen: $(VENV)/run ## Take what Eventbrite tells of changes, and work on it at once, until Ctrl-C
 	@$(PYTHON) -m webhooks
+
+schedule: $(VENV)/run ## Run every SCHEDULE_MINUTES, until Ctrl-C
+	@$(PYTHON) -m boxoffice schedule
 
 status: $(VENV)/run ## Tell what ran, how fresh each source is and what was refused
 	@$(PYTHON) -m boxoffice status

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -144,6 +145,28 @@ def docs(as_json: bool) -> None:
         session.next.append(f"Open {_short(page)} in a browser.")
 
     sys.exit(conduct("docs", body, as_json=as_json))
+
+
+@main.command()
+@JSON
+def schedule(as_json: bool) -> None:
+    """Run every SCHEDULE_MINUTES, beginning now, until Ctrl-C. What was left out or missed is told."""
+
+    def body(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+        from boxoffice.schedule import Schedule
+
+        # A mapping that makes no sense is better told now than by every run.
+        mappings.check(settings)
+        minutes = settings.schedule_minutes
+        every = "minute" if minutes == 1 else f"{minutes} minutes"
+        terminal.say(f"`run` every {every} (SCHEDULE_MINUTES), beginning now; Ctrl-C stops it.")
+        kept = Schedule(timedelta(minutes=minutes), terminal.say, is_silent=as_json)
+        kept.keep()
+        counts = f"{len(kept.ran):,} runs, {kept.left_out:,} left out, {kept.missed:,} missed"
+        terminal.say(f"Stopped: {counts}.")
+        return 0, {"exit_codes": kept.ran, "left_out": kept.left_out, "missed": kept.missed}
+
+    sys.exit(observe("schedule", body, as_json=as_json))
 
 
 @main.command()
