@@ -34,7 +34,8 @@ class MaskingFormatter(logging.Formatter):
 def set_up(settings: Settings) -> None:
     """Send log lines to stderr: ours from LOG_LEVEL on, libraries' from ERROR on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter(filter(None, [settings.eventbrite_token, settings.webhook_secret])))
+    secrets = (settings.eventbrite_token, settings.webhook_secret, settings.alert_webhook_url)
+    handler.setFormatter(MaskingFormatter(filter(None, secrets)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.ERROR)

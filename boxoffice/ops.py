@@ -11,8 +11,9 @@ far as we know, with the cells that were sent; in the fields of `theirs` stands 
 the row was ours. bindings: one per model, and per column, with what it was last bound to. rejected_rows: one
 per row that was refused. identities: one per record of a source that is a venue or tells of a person, see
 identities.py. inbox: one per notice that Eventbrite sent, whole but for the secret of its address; kept
-RETENTION_DAYS once settled. hooks: one per webhook at Eventbrite that is ours. tests: one per test of the
-last TESTED_RUNS builds that ran it.
+RETENTION_DAYS once settled. hooks: one per webhook at Eventbrite that is ours. alerts: one per
+topic that was told of, with what was told last. tests: one per test of the last TESTED_RUNS builds that ran
+it.
 """
 
 import glob
@@ -213,6 +214,7 @@ MIGRATIONS = (
     create index inbox_settled on inbox (settled_at) where settled_at is not null;
     create table hooks (hook_id text primary key, organization_id text not null, made_at text not null);
     """,
+    "create table alerts (topic text primary key, is_bad integer not null, told_at text not null);",
 )
 TESTED_RUNS = 100
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any
 
-from boxoffice import lock, log, ops
+from boxoffice import alerts, lock, log, ops
 from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, ConfigurationError, LockedError, explained
 from boxoffice.publish import STORAGE_VERSION
@@ -282,6 +282,7 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
         ops.copy_to_warehouse(session.ops, session.settings.warehouse_path)
         for action in session.at_end:
             action()
+        alerts.look(session.settings, session.ops.connection)
     except Exception as error:
         known = explained(error)
         if known is None:

@@ -1,14 +1,16 @@
 """How it is: what ran, how fresh each source is, what was refused, what the APIs were asked. Reads only."""
 
 import os
+import sqlite3
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from boxoffice import lock, ops
 from boxoffice.settings import Settings
 
 LAST_RUNS = 5
+STUCK_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,18 @@ def read(settings: Settings) -> Status:
             found.destinations.append(
                 Destination(name, status, tried_at, written_at, refused.get(name, 0), requests)
             )
-        if connection.execute("select 1 from inbox limit 1").fetchone() is not None:
-            waiting, since, is_stuck, parked, why = connection.execute(NOTICES).fetchone()
-            found.notices = Notices(waiting, since, bool(is_stuck), parked, why)
+        found.notices = notices(connection, datetime.now(UTC))
         found.api_errors = connection.execute("select count(*) from api_errors").fetchone()[0]
     return found
+
+
+def notices(connection: sqlite3.Connection, now: datetime) -> Notices | None:
+    """What is to be told of the notices; None where none ever came."""
+    if connection.execute("select 1 from inbox limit 1").fetchone() is None:
+        return None
+    stuck = ops.as_text(now - STUCK_AFTER)
+    waiting, since, is_stuck, parked, why = connection.execute(NOTICES, (stuck,)).fetchone()
+    return Notices(waiting, since, bool(is_stuck), parked, why)
 
 
 # A step of `ingest` is called like its source; one that writes back, `sync` and its destination.
@@ -150,7 +159,7 @@ parked as (
 select
     count(*) as waiting,
     substr(min(received_at), 1, 19) as waiting_since,
-    min(received_at) < datetime('now', '-10 minutes') as is_stuck,
+    min(received_at) < ? as is_stuck,
     (select count(*) from parked) as parked,
     (select error from parked order by settled_at desc limit 1) as why
 from inbox where settled_at is null

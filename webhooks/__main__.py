@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from boxoffice import ops, stand_ins
+from boxoffice import alerts, ops, stand_ins
 from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
 from boxoffice.eventbrite_api import Client, Unavailable
 from boxoffice.session import NOTHING_DONE, WELL, observe
@@ -24,6 +24,7 @@ from webhooks.registration import Registered, Registration
 
 WORKER = (sys.executable, "-m", "webhooks.worker")
 REGISTERED_EVERY = 6 * 3600  # seconds: somebody may have deleted a webhook at Eventbrite
+LOOKED_EVERY = 60  # seconds, at whether somebody has to be told of trouble
 REGISTERED_AGAIN = 300  # seconds, when Eventbrite could not be reached
 
 
@@ -62,14 +63,21 @@ def _serve(
         server = receiver.Server(application, lambda: registrar.start() if registrar else None)
         registrar = _Registrar(reached, address, terminal, lambda: setattr(server, "should_exit", True))
         keeper.start()
+        is_over = threading.Event()
+        # Not the worker's to tell: it may be what is not well.
+        teller = threading.Thread(target=_tell, args=(reached, is_over), name="teller", daemon=True)
+        teller.start()
         # A polite kill ends like Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             with suppress(KeyboardInterrupt):
                 server.run(sockets=[listener])
         finally:
+            terminal.say("Stopping: the worker ends what it is at.")
+            is_over.set()
             registrar.stop()
             keeper.stop()
+            teller.join()
         counts = box.counts()
     if registrar.trouble is not None:
         raise ConfigurationError(registrar.trouble.problem, registrar.trouble.remedy)
@@ -77,6 +85,12 @@ def _serve(
     terminal.say(f"Stopped. {came:,} notices came, {waiting:,} wait for the next start.")
     registered = registrar.done and asdict(registrar.done)
     return WELL, {"came": came, "notices": counts, "registered": registered, "worker_deaths": keeper.deaths}
+
+
+def _tell(settings: Settings, is_over: threading.Event) -> None:
+    while not is_over.wait(LOOKED_EVERY):
+        with suppress(ops.Error), closing(inbox.connected(settings.ops_path)) as connection:
+            alerts.look(settings, connection)
 
 
 def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:

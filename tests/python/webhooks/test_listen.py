@@ -10,16 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from boxoffice import ops
 from boxoffice.settings import ROOT
 from sandbox.server import StandIn, running
 from tests.python.boxoffice.conftest import process_environment
 from webhooks.keeper import Keeper
+from webhooks.receiver import listening
 
 SECRET = "k3yk3yk3yk3yk3yk3yk3y"
 ORGANIZATION = "700000000001"
@@ -29,7 +32,7 @@ WORKER = (
 )
 LISTEN = (
     "import sys; from webhooks import __main__ as it;"
-    f" it.WORKER = (sys.executable, '-c', {WORKER!r}); it.main()"
+    f" it.LOOKED_EVERY = 0.05; it.WORKER = (sys.executable, '-c', {WORKER!r}); it.main()"
 )
 WITHIN = 60  # seconds
 
@@ -134,8 +137,6 @@ def stand_in() -> Iterator[StandIn]:
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    from webhooks.receiver import listening
-
     with closing(listening("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     yield port
@@ -189,6 +190,27 @@ def test_a_sale_reaches_the_inbox_and_a_kill_loses_nothing(tmp_path: Path, stand
     gone = Listening(tmp_path, stand_in, "--unregister", "--json")
     assert gone.ended() == 0
     assert json.loads(gone.said)["deleted"] == 1
+
+
+def test_a_listener_tells_of_a_schedule_that_stands_still(tmp_path: Path, stand_in: StandIn) -> None:
+    url = {"WEBHOOK_URL": "http://127.0.0.1:1", "WEBHOOK_PORT": "0"}
+    with closing(listening("127.0.0.1", 0)) as chat:
+        (tmp_path / "data").mkdir()
+        with ops.opened(tmp_path / "data" / "ops.sqlite") as store:
+            store.begin_run("run", datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            with store.connection as connection:
+                connection.execute("update runs set started_at = '2026-03-01 12:00:00'")
+        address = f"http://127.0.0.1:{chat.getsockname()[1]}/"
+        listener = Listening(tmp_path, stand_in, ALERT_WEBHOOK_URL=address, **url)
+        chat.settimeout(WITHIN)
+        caller, _ = chat.accept()
+        with closing(caller):
+            said = b""
+            while b"}" not in said:
+                said += caller.recv(4096)
+            caller.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+        assert listener.ended(signal.SIGTERM) == 0
+    assert b"no run since 2026-03-01 12:00:00 UTC" in said
 
 
 def test_a_refused_token_ends_it(tmp_path: Path, stand_in: StandIn) -> None:
