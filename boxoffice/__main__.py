@@ -351,8 +351,9 @@ class Refreshed:
 
     read: landed, or nothing to land. missing: what Eventbrite does not show, or not yet. failed: what was
     wrong with these alone, and the number it is kept under. closed_for: seconds for which Eventbrite takes no
-    calls; problem: why, where that is not merely a spent budget. is_through: all that landed is built, and
-    destinations took it; where it is not, `catch_up` makes up for it.
+    calls; problem: why, where that is not merely a spent budget. changed_at: of orders and attendees, in
+    seconds since the epoch. is_through: all that landed is built, and destinations took it; where it is not,
+    `catch_up` makes up for it.
     """
 
     read: Collection[tuple[str, str]]
@@ -360,6 +361,7 @@ class Refreshed:
     failed: Mapping[tuple[str, str], tuple[str, int | None]]
     closed_for: float | None
     problem: BoxofficeError | None
+    changed_at: Mapping[tuple[str, str], float]
     is_through: bool
 
 
@@ -409,6 +411,7 @@ class Hot:
             failed=failed,
             closed_for=found.closed_for,
             problem=found.problem,
+            changed_at=found.changed_at,
             is_through=not tables
             or self._bring_on(session, {f"bronze_eventbrite.{name}" for name in tables}),
         )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -88,7 +89,8 @@ class Fetched:
 
     objects: to be merged. read: those that came, or have nothing to land. missing: Eventbrite does not show
     them, or not yet. failed: no usable answer, of these objects alone. closed_for: seconds for which
-    Eventbrite takes no calls at all; problem: why, where that is not merely a spent budget.
+    Eventbrite takes no calls at all; problem: why, where that is not merely a spent budget. changed_at: of
+    orders and attendees that came, in seconds since the epoch.
     """
 
     objects: list[Single] = field(default_factory=list)
@@ -97,6 +99,7 @@ class Fetched:
     failed: dict[Key, BoxofficeError] = field(default_factory=dict)
     closed_for: float | None = None
     problem: BoxofficeError | None = None
+    changed_at: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 def fetch(client: Client, settings: Settings, wanted: Sequence[Wanted]) -> Fetched:
@@ -270,6 +273,8 @@ class _Fetching:
         if event_id and event_id not in self._owners:
             self._as_its_event(key, event_id)
             return
+        if changed := landing.moment_or_none(answer.item.get("changed")):
+            self.found.changed_at[key] = changed.replace(tzinfo=UTC).timestamp()
         costs = answer.item.get("costs")
         if key.type == "order" and isinstance(costs, dict):
             answer.item["costs"] = {name: value for name, value in costs.items() if name in LISTED_COSTS}

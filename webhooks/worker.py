@@ -31,6 +31,9 @@ BREATH = (
 )
 MISSING_FOR = 300.0  # seconds for which Eventbrite may not show yet what it told of
 MISSING_AGAIN = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)  # seconds between two looks, by attempts
+# Eventbrite may show for a while what was before the change it told of. Clocks may differ by less.
+STALE_BY = 60.0  # seconds that the version which came is older than its notice
+STALE_AGAIN = (15.0, 60.0)  # seconds until it is looked at again, by attempts
 ATTEMPTS = 5
 AGAIN = 10.0  # seconds until the second attempt, doubled for each further one
 TROUBLE = 30.0  # seconds to wait after trouble that is no object's
@@ -129,7 +132,11 @@ class Worker:
     def _settle(self, pointers: Sequence[Pointer], came: Refreshed, run_id: int) -> None:
         now = self._clock()
         by_key = {(each.type, each.id): each for each in pointers}
-        self._box.done([each for key, each in by_key.items() if key in came.read], run_id)
+        read = [each for key, each in by_key.items() if key in came.read]
+        stale = [each for each in read if self._is_stale(each, came)]
+        for old in stale:
+            self._box.retry([old], now + STALE_AGAIN[old.attempts], "Eventbrite shows what was before")
+        self._box.done([each for each in read if each not in stale], run_id)
         for key in came.missing:
             if (pointer := by_key.get(key)) is None:
                 continue
@@ -145,6 +152,11 @@ class Worker:
             self._closed_until = now + came.closed_for
             why = came.problem or "The hourly budget of Eventbrite calls is spent."
             logger.warning("%s Notices wait for %.0f s.", why, came.closed_for)
+
+    def _is_stale(self, pointer: Pointer, came: Refreshed) -> bool:
+        changed_at = came.changed_at.get((pointer.type, pointer.id))
+        is_old = changed_at is not None and changed_at < pointer.first_received_at - STALE_BY
+        return is_old and pointer.attempts < len(STALE_AGAIN)
 
     def _failed(self, pointer: Pointer, problem: str, number: int | None, run_id: int) -> None:
         if pointer.attempts + 1 >= ATTEMPTS:

@@ -148,7 +148,11 @@ def test_an_event_that_is_new_comes_with_its_order(stand_in: StandIn, settings: 
 @pytest.mark.usefixtures("loaded")
 def test_what_is_older_never_overwrites_what_is_newer(stand_in: StandIn, settings: Settings) -> None:
     stand_in.change("attendees", "20000000001", changed=moment(50), checked_in=True)
-    assert refresh(settings, wanted("attendee", "20000000001", EVENT))[1] == {"attendees": 1}
+    found, landed = refresh(settings, wanted("attendee", "20000000001", EVENT))
+    assert landed == {"attendees": 1}
+    assert found.changed_at == {
+        Key("attendee", "20000000001"): datetime(2027, 2, 1, 0, 50, tzinfo=UTC).timestamp()
+    }
     newer = held(settings)["attendees"]
     stand_in.change("attendees", "20000000001", changed=moment(40), checked_in=False)
     assert refresh(settings, wanted("attendee", "20000000001", EVENT))[1] == {}

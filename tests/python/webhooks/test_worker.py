@@ -44,6 +44,7 @@ class Hot:
     failed: dict[Key, tuple[str, int | None]] = field(default_factory=dict)
     crashes_on: set[str] = field(default_factory=set)
     closed_for: float | None = None
+    changed_at: dict[Key, float] = field(default_factory=dict)
     trouble: BoxofficeError | None = None
     is_through: bool = True
     is_caught_up: bool = True
@@ -63,6 +64,7 @@ class Hot:
             failed={key: why for key, why in self.failed.items() if key in keys},
             closed_for=self.closed_for,
             problem=None,
+            changed_at=self.changed_at,
             is_through=self.is_through,
         )
 
@@ -168,6 +170,23 @@ def test_what_is_never_shown_is_left_to_the_next_run(world: World) -> None:
     assert world.states == {"done": 1}
     assert "five minutes" in world.rows("error")[0][0]
     assert len(world.hot.asked) < 15
+
+
+def test_a_version_from_before_its_notice_is_looked_at_again(world: World) -> None:
+    world.hot.changed_at = {FIRST: world.clock.now - 3600, SECOND: world.clock.now - 2}
+    world.tell("1", "2")
+    world.work(5)
+    assert world.states == {"new": 1, "done": 1}
+    world.hot.changed_at = {FIRST: world.clock.now}
+    world.work(20)
+    assert (world.hot.asked, world.states) == ([["1", "2"], ["1"]], {"done": 2})
+
+
+def test_what_stays_old_is_taken_for_right(world: World) -> None:
+    world.hot.changed_at = {FIRST: world.clock.now - 3600}
+    world.tell("1")
+    world.work(600)
+    assert (world.hot.asked, world.states) == ([["1"]] * 3, {"done": 1})
 
 
 def test_a_spent_budget_holds_the_whole_queue_and_costs_no_attempt(world: World) -> None:
