@@ -153,14 +153,20 @@ def schedule(as_json: bool) -> None:
     """Run every SCHEDULE_MINUTES, beginning now, until Ctrl-C. What was left out or missed is told."""
 
     def body(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+        from boxoffice import alerts
         from boxoffice.schedule import Schedule
+
+        def say(sentence: str) -> None:
+            terminal.say(sentence)
+            # A run that could not even begin has told nobody.
+            alerts.look_from_outside(settings)
 
         # A mapping that makes no sense is better told now than by every run.
         mappings.check(settings)
         minutes = settings.schedule_minutes
         every = "minute" if minutes == 1 else f"{minutes} minutes"
         terminal.say(f"`run` every {every} (SCHEDULE_MINUTES), beginning now; Ctrl-C stops it.")
-        kept = Schedule(timedelta(minutes=minutes), terminal.say, is_silent=as_json)
+        kept = Schedule(timedelta(minutes=minutes), say, is_silent=as_json)
         kept.keep()
         counts = f"{len(kept.ran):,} runs, {kept.left_out:,} left out, {kept.missed:,} missed"
         terminal.say(f"Stopped: {counts}.")
@@ -374,16 +380,31 @@ class Hot:
 
         self.warm = Warm()
         self._client: Client | None = None
+        # Tables whose changes Airtable has not seen, as there were more notices to work on first.
+        self._left: set[str] = set()
+
+    @property
+    def is_left(self) -> bool:
+        """Airtable waits: a refresh, if of nothing, goes on with it."""
+        return bool(self._left)
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
 
-    def refresh(self, session: Session, wanted: "Sequence[Wanted]", *, is_owed: bool) -> Refreshed:
+    def refresh(
+        self,
+        session: Session,
+        wanted: "Sequence[Wanted]",
+        *,
+        is_owed: bool,
+        is_hurried: Callable[[], bool] = lambda: False,
+    ) -> Refreshed:
         """Fetch objects of Eventbrite once each, land them, and bring what they change to the destinations.
 
         Args:
-            is_owed: what landed before may not have been brought on.
+            is_owed: what landed before may not have been brought on. is_hurried: asked when CiviCRM has what
+                came; Airtable, at whose door nobody stands, is left to the next refresh then.
 
         Raises:
             BoxofficeError: the machine refuses, or nothing was ever loaded.
@@ -412,12 +433,13 @@ class Hot:
             closed_for=found.closed_for,
             problem=found.problem,
             changed_at=found.changed_at,
-            is_through=not tables
-            or self._bring_on(session, {f"bronze_eventbrite.{name}" for name in tables}),
+            is_through=self._bring_on(session, {f"bronze_eventbrite.{name}" for name in tables}, is_hurried),
         )
 
-    def _bring_on(self, session: Session, tables: set[str]) -> bool:
+    def _bring_on(self, session: Session, tables: set[str], is_hurried: Callable[[], bool]) -> bool:
         """CiviCRM first: somebody may be waiting at its door. Returns whether all went through."""
+        if not tables and not self._left:
+            return True
         from boxoffice import build, identities
         from reverse_etl.__main__ import sync, sync_civicrm
 
@@ -429,7 +451,12 @@ class Hot:
             ("civicrm", settings.civicrm_url is not None, sync_civicrm),
             ("airtable", settings.airtable_token is not None, sync),
         ):
-            if not is_set:
+            if destination == "airtable":
+                tables, self._left = tables | self._left, set()
+                if is_set and is_hurried():
+                    self._left = tables
+                    break
+            if not is_set or not tables:
                 continue
             with session.step(f"build {destination}") as step:
                 built = build.renew(

@@ -8,6 +8,7 @@ twice.
 import logging
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 from boxoffice import status
@@ -50,6 +51,14 @@ def look(settings: Settings, connection: sqlite3.Connection, now: datetime | Non
                 _put_back(connection, topic, *before)
     except Error as error:
         logger.warning("Whether all is well could not be looked up: %s", error)
+
+
+def look_from_outside(settings: Settings) -> None:
+    """As `look`, for who has not opened the ops file. Needs no lock."""
+    if settings.alert_webhook_url is None or not settings.ops_path.exists():
+        return
+    with suppress(Error), closing(sqlite3.connect(settings.ops_path, timeout=30)) as connection:
+        look(settings, connection)
 
 
 def _found(

@@ -380,8 +380,8 @@ class Ops:
         return int(cursor.lastrowid or 0)
 
     def drop_old(self, retention_days: int) -> None:
-        """Drop failed calls, answered writes, settled notices and rejected rows that have gone, older than
-        RETENTION_DAYS; of writes that are not answered, what they changed."""
+        """Drop failed calls, answered writes, settled notices, what a listener did and rejected rows that
+        have gone, older than RETENTION_DAYS; of writes that are not answered, what they changed."""
         before = as_text(datetime.now(UTC) - timedelta(days=retention_days))
         with self.connection:
             self.connection.execute("delete from api_errors where failed_at < ?", (before,))
@@ -390,6 +390,12 @@ class Ops:
             self.connection.execute(stale, (before,))
             self.connection.execute("delete from rejected_rows where resolved_at < ?", (before,))
             self.connection.execute("delete from inbox where settled_at < ?", (before,))
+            # Some thousands a day, where a run is one. The latest run stays: the warehouse is known by it.
+            old = "command = 'listen' and started_at < ? and run_id < (select max(run_id) from runs)"
+            for table in ("steps", "tests"):
+                of_old = f"delete from {table} where run_id in (select run_id from runs where {old})"
+                self.connection.execute(of_old, (before,))
+            self.connection.execute(f"delete from runs where {old}", (before,))
 
     def forgotten(self) -> Forgotten:
         hashes = self.connection.execute("select email_hash from forgotten").fetchall()

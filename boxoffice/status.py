@@ -84,7 +84,10 @@ def read(settings: Settings) -> Status:
         found.runs = [
             Run(*row)
             for row in connection.execute(
-                "select command, started_at, seconds, status from runs order by run_id desc limit ?",
+                # Of the many that a listener makes, the latest.
+                "select command, started_at, seconds, status from runs where command <> 'listen'"
+                " or run_id = (select max(run_id) from runs where command = 'listen')"
+                " order by run_id desc limit ?",
                 (LAST_RUNS,),
             )
         ]

@@ -89,8 +89,7 @@ def _serve(
 
 def _tell(settings: Settings, is_over: threading.Event) -> None:
     while not is_over.wait(LOOKED_EVERY):
-        with suppress(ops.Error), closing(inbox.connected(settings.ops_path)) as connection:
-            alerts.look(settings, connection)
+        alerts.look_from_outside(settings)
 
 
 def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:

@@ -179,6 +179,16 @@ def test_two_processes_do_not_tell_the_same(world: World) -> None:
     assert len(world.chat.said) == 1
 
 
+def test_who_has_not_opened_the_ops_file_tells_too(world: World, tmp_path: Path) -> None:
+    alerts.look_from_outside(replace(world.settings, ops_path=tmp_path / "none.sqlite"))
+    (tmp_path / "odd.sqlite").write_bytes(b"no database" * 100)
+    alerts.look_from_outside(replace(world.settings, ops_path=tmp_path / "odd.sqlite"))
+    assert world.chat.said == []
+    world.ran("refused")
+    alerts.look_from_outside(world.settings)
+    assert any("was not possible" in text for text in world.chat.said)
+
+
 def test_a_command_that_fails_tells_it_without_a_person(command: Command, chat: Chat, tmp_path: Path) -> None:
     for _ in range(2):
         assert command("-c", CONDUCT, environ={"ALERT_WEBHOOK_URL": chat.url}).code == 1
