@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from boxoffice import lock, log, ops
@@ -37,6 +38,8 @@ STALE_AGAIN = (15.0, 60.0)  # seconds until it is looked at again, by attempts
 ATTEMPTS = 5
 AGAIN = 10.0  # seconds until the second attempt, doubled for each further one
 TROUBLE = 30.0  # seconds to wait after trouble that is no object's
+HURRY_WITHIN = 1.0  # seconds until which a notice must be due for Airtable to be left for it,
+HURRY_FOR = 10.0  # and for how long
 CATCH_UP_EVERY = 60.0
 CATCH_UP_AT_MOST = 3600.0
 
@@ -60,6 +63,7 @@ class Worker:
         self._closed_until = 0.0
         # What was under way when the worker before ended, nobody knows.
         self._is_owed = True
+        self._left_since: float | None = None
         self._catch_up_at: float | None = None
         self._vain = 0
         self._one_by_one = False
@@ -96,6 +100,8 @@ class Worker:
     def _wait(self, now: float) -> float | None:
         due = self._box.next_due(now)
         waits = [] if due is None else [max(due, self._closed_until - now)]
+        if self._left_since is not None and not self._is_hurried():
+            waits.append(0.0)
         if self._catch_up_at is not None:
             waits.append(self._catch_up_at - now)
         return max(min(waits), 0.0) if waits else None
@@ -104,7 +110,7 @@ class Worker:
         # Asked under the lock: a worker that was left behind may have settled them meanwhile.
         now = self._clock()
         pointers = self._box.due(now)[: 1 if self._one_by_one else None] if now >= self._closed_until else []
-        if pointers:
+        if pointers or self._left_since is not None:
             self._refresh(settings, store, pointers)
         if self._catch_up_at is not None and self._clock() >= self._catch_up_at:
             self._catch_up(settings, store)
@@ -113,12 +119,15 @@ class Worker:
         with recorded(COMMAND, settings, store) as session:
             was_owed, self._is_owed = self._is_owed, True
             try:
-                came = self._hot.refresh(session, pointers, is_owed=was_owed)
+                came = self._hot.refresh(
+                    session, pointers, is_owed=was_owed, is_hurried=partial(self._is_hurried, pointers)
+                )
             except Exception as error:
                 if explained(error) is None:
                     self._suspect(pointers, session.run_id)
                 raise
             self._is_owed = not came.is_through
+            self._left_since = (self._left_since or self._clock()) if self._hot.is_left else None
             self._one_by_one = False
             self._settle(pointers, came, session.run_id)
         self._plan_catch_up(came)
@@ -128,6 +137,14 @@ class Worker:
             *(len(pointers), sum(len(each.notices) for each in pointers), landed),
             sum(step.seconds for step in session.steps),
         )
+
+    def _is_hurried(self, at_work: Sequence[Pointer] = ()) -> bool:
+        """Whether there is more to fetch, beyond what is being worked on, which is settled last."""
+        now = self._clock()
+        if now < self._closed_until or (self._left_since and now - self._left_since >= HURRY_FOR):
+            return False
+        known = {notice for pointer in at_work for notice in pointer.notices}
+        return any(not known.issuperset(each.notices) for each in self._box.due(now + HURRY_WITHIN))
 
     def _settle(self, pointers: Sequence[Pointer], came: Refreshed, run_id: int) -> None:
         now = self._clock()
@@ -171,7 +188,7 @@ class Worker:
         """Something nobody foresaw: of several objects the one that does it is found by taking each alone."""
         if len(pointers) > 1:
             self._one_by_one = True
-        else:
+        elif pointers:
             self._failed(pointers[0], "It failed unexpectedly; the log says where.", None, run_id)
 
     def _plan_catch_up(self, came: Refreshed) -> None:

@@ -1,9 +1,10 @@
 """What the worker does with what the inbox has, by an injected clock: nothing is lost or holds up others."""
 
+import itertools
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,10 @@ class Hot:
     asked: list[list[str]] = field(default_factory=list)
     owed: list[bool] = field(default_factory=list)
     caught_up: int = 0
+    is_left: bool = False
+    seconds: float = 0.0
+    airtable: list[float] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
     missing: set[Key] = field(default_factory=set)
     failed: dict[Key, tuple[str, int | None]] = field(default_factory=dict)
     crashes_on: set[str] = field(default_factory=set)
@@ -49,7 +54,10 @@ class Hot:
     is_through: bool = True
     is_caught_up: bool = True
 
-    def refresh(self, session: Session, wanted: list[Pointer], *, is_owed: bool) -> Refreshed:
+    def refresh(
+        self, session: Session, wanted: list[Pointer], *, is_owed: bool, is_hurried: Callable[[], bool]
+    ) -> Refreshed:
+        self.clock.now += self.seconds
         self.asked.append([each.id for each in wanted])
         self.owed.append(is_owed)
         if self.trouble:
@@ -57,6 +65,9 @@ class Hot:
         if self.crashes_on & set(self.asked[-1]):
             raise ZeroDivisionError
         keys = {(each.type, each.id) for each in wanted}
+        self.is_left = is_hurried()
+        if not self.is_left:
+            self.airtable.append(self.clock.now)
         read = set() if self.closed_for else keys - self.missing - set(self.failed)
         return Refreshed(
             read=read,
@@ -81,9 +92,9 @@ class World:
     clock: Clock
     worker: Worker
 
-    def tell(self, *ids: str) -> None:
+    def tell(self, *ids: str, at: float | None = None) -> None:
         bodies = [{"config": {"action": "order.updated"}, "api_url": f"{API}/orders/{each}/"} for each in ids]
-        self.box.store([Notice(self.clock.now, {}, json.dumps(body).encode()) for body in bodies])
+        self.box.store([Notice(at or self.clock.now, {}, json.dumps(body).encode()) for body in bodies])
 
     def work(self, seconds: float) -> None:
         """Look as the worker does, for that long. What is due at the end is done."""
@@ -117,7 +128,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     )
     inbox.prepare(settings)
     monkeypatch.setattr("webhooks.worker.LOCK_WAIT", 0.0)
-    clock, hot = Clock(), Hot()
+    clock = Clock()
+    hot = Hot(clock=clock)
     with inbox.opened(settings.ops_path, API, clock=clock) as box:
         yield World(settings, box, hot, clock, Worker(lambda: settings, box, hot, clock=clock))  # type: ignore[arg-type]
 
@@ -149,6 +161,19 @@ def test_the_first_batch_brings_on_what_a_killed_worker_may_have_left(world: Wor
     world.tell("2")
     world.work(5)
     assert world.hot.owed == [True, False]
+
+
+def test_airtable_waits_for_notices_that_are_due_and_not_for_long(world: World) -> None:
+    began = world.clock.now
+    for each in range(30):  # they come by twos a second, and a refresh takes three
+        world.tell(str(each), at=began + each / 2)
+    world.hot.seconds = 3.0
+    world.work(40)
+    assert world.states == {"done": 30}
+    assert len(world.hot.asked) > len(world.hot.airtable) >= 2
+    gaps = [after - before for before, after in itertools.pairwise([began, *world.hot.airtable])]
+    assert max(gaps) < 20
+    assert not world.hot.is_left
 
 
 def test_what_is_not_shown_yet_is_looked_for_over_five_minutes(world: World) -> None:
