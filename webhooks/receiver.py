@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 << 10  # a notice has some 300 bytes
 BODY_WITHIN = 10.0  # seconds
-MOST_WAITING = 1000  # notices to be stored
+MOST_WAITING = 600  # notices to be stored
 MOST_AT_ONCE = 500  # of one commit
-MOST_CONNECTIONS = 1200
+MOST_CONNECTIONS = 800  # most systems let a process hold 1,024 files
 RETRY_AFTER = {"retry-after": "10"}  # seconds
 KEPT_HEADERS = (
     *("content-type", "user-agent", "x-eventbrite-event", "x-eventbrite-delivery", "user-id-sender"),
