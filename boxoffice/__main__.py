@@ -392,6 +392,16 @@ class Hot:
         if self._client is not None:
             self._client.close()
 
+    def warm_up(self, settings: Settings) -> None:
+        """Do beforehand what takes long the first time: importing, and reading the models."""
+        from boxoffice import build
+        from ingest import eventbrite_singles
+        from reverse_etl import __main__  # noqa: F401
+
+        if settings.eventbrite_token is not None:
+            self._client = eventbrite_singles.client_for(settings)
+        build.sync_models(settings, warm=self.warm)
+
     def refresh(
         self,
         session: Session,

@@ -160,14 +160,14 @@ def _stamp(settings: Settings, project_dir: Path) -> frozenset[tuple[str, int, i
     return frozenset((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
 
 
-def sync_models(settings: Settings, *, project_dir: Path = ROOT) -> list[SyncModel]:
+def sync_models(settings: Settings, *, warm: Warm | None = None, project_dir: Path = ROOT) -> list[SyncModel]:
     """Every sync model of the project, by name. Nothing is built.
 
     Raises:
         BoxofficeError: dbt cannot parse the project.
     """
     with _environment(settings):
-        manifest = _parse(settings, project_dir)
+        manifest, _ = (warm or Warm()).parsed(settings, project_dir)
     return [_sync_model(node) for node in _sync_nodes(manifest)]
 
 

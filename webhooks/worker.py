@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from boxoffice import lock, log, ops
 from boxoffice import settings as settings_module
 from boxoffice.__main__ import Hot, Refreshed
-from boxoffice.errors import LockedError, explained
+from boxoffice.errors import BoxofficeError, LockedError, explained
 from boxoffice.session import recorded
 from boxoffice.settings import Settings
 from webhooks import inbox
@@ -68,6 +69,15 @@ class Worker:
         self._vain = 0
         self._one_by_one = False
         self._told = ""
+
+    def warm_up(self) -> None:
+        """Make ready while nothing is due; what goes wrong is met, and told, at work."""
+        settings = self._settings()
+        with (
+            suppress(BoxofficeError),
+            lock.held(settings.lock_path, COMMAND, wait_seconds=LOCK_WAIT),
+        ):
+            self._hot.warm_up(settings)
 
     def look(self) -> float | None:
         """Do what there is to do now. Returns the seconds until there may be more; None: a notice tells."""
@@ -230,6 +240,7 @@ def main() -> None:
     try:
         with inbox.opened(first.ops_path, first.eventbrite_api_url, first.webhook_secret) as box:
             worker = Worker(lambda: replace(first, as_of=settings_module.load().as_of), box, hot)
+            worker.warm_up()
             while not ended.is_set():
                 woken.wait(worker.look())
                 woken.clear()
