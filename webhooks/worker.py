@@ -42,6 +42,7 @@ TROUBLE = 30.0  # seconds to wait after trouble that is no object's
 HURRY_WITHIN = 1.0  # seconds until which a notice must be due for Airtable to be left for it,
 HURRY_FOR = 10.0  # and for how long
 CATCH_UP_EVERY = 60.0
+CATCH_UP_SHARE = 0.1  # of the time at most: on large warehouses it takes longer, and notices wait meanwhile
 CATCH_UP_AT_MOST = 3600.0
 
 
@@ -66,6 +67,7 @@ class Worker:
         self._is_owed = True
         self._left_since: float | None = None
         self._catch_up_at: float | None = None
+        self._catch_up_every = CATCH_UP_EVERY
         self._vain = 0
         self._one_by_one = False
         self._told = ""
@@ -204,19 +206,21 @@ class Worker:
     def _plan_catch_up(self, came: Refreshed) -> None:
         """A minute after the first of several; now if something could not be brought on, unless it just was
         in vain."""
-        at = self._clock() + (CATCH_UP_EVERY if came.is_through or self._vain else 0.0)
+        at = self._clock() + (self._catch_up_every if came.is_through or self._vain else 0.0)
         self._catch_up_at = at if self._catch_up_at is None else min(at, self._catch_up_at)
 
     def _catch_up(self, settings: Settings, store: ops.Ops) -> None:
+        began = self._clock()
         self._vain += 1  # until it is known to be through
-        wait = min(CATCH_UP_EVERY * 2.0 ** (self._vain - 1), CATCH_UP_AT_MOST)
-        self._catch_up_at = self._clock() + wait
+        wait = min(self._catch_up_every * 2.0 ** (self._vain - 1), CATCH_UP_AT_MOST)
+        self._catch_up_at = began + wait
         with recorded(COMMAND, settings, store) as session:
             is_through = self._hot.catch_up(session)
             store.drop_old(settings.retention_days)
             ops.copy_to_warehouse(store, settings.warehouse_path)
         for action in session.at_end:
             action()
+        self._catch_up_every = max(CATCH_UP_EVERY, (self._clock() - began) / CATCH_UP_SHARE)
         if is_through:
             self._vain, self._catch_up_at, self._is_owed = 0, None, False
 

@@ -81,6 +81,7 @@ class Hot:
 
     def catch_up(self, session: Session) -> bool:
         self.caught_up += 1
+        self.clock.now += self.seconds
         return self.is_caught_up
 
 
@@ -102,7 +103,7 @@ class World:
         while True:
             wait = self.worker.look()
             if wait is None or self.clock.now + wait > until:
-                self.clock.now = until
+                self.clock.now = max(self.clock.now, until)
                 return
             self.clock.now += wait
 
@@ -153,6 +154,16 @@ def test_models_tests_and_publishing_follow_at_most_once_a_minute(world: World) 
     world.work(600)
     assert world.hot.caught_up == 2
     assert world.worker.look() is None
+
+
+def test_a_long_catching_up_takes_a_tenth_of_the_time_at_most(world: World) -> None:
+    world.hot.seconds = 20.0
+    began = world.clock.now
+    for each in range(100):
+        world.tell(str(each))
+        world.work(3)
+    share = 20.0 * world.hot.caught_up / (world.clock.now - began)
+    assert 0.05 < share < 0.11
 
 
 def test_the_first_batch_brings_on_what_a_killed_worker_may_have_left(world: World) -> None:
