@@ -435,6 +435,8 @@ class Hot:
             step.changed = sum(table.landed for table in results)
             step.rejected = sum(table.rejected for table in results)
             failed = _kept(session, client, found)
+            if found.problem is not None:
+                step.status = "failed"
         tables = set(eventbrite.TABLES) if is_owed else changed
         return Refreshed(
             read=found.read,
@@ -486,7 +488,8 @@ class Hot:
                     session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
             done |= built.done
             bring(session, built.synced, settings=settings, unsound=built.unsound_sync)
-        return all(step.status in ("ok", "skipped") for step in session.steps)
+        # The first step is Eventbrite's: what it brought is through, whatever it did not.
+        return all(step.status in ("ok", "skipped") for step in session.steps[1:])
 
     def catch_up(self, session: Session) -> bool:
         """What a run does after its ingest: all models, tests, publishing, both destinations. Returns whether

@@ -63,6 +63,7 @@ class Worker:
     ) -> None:
         self._settings, self._box, self._hot, self._clock = settings, box, hot, clock
         self._closed_until = 0.0
+        self._closed_by = ""
         # What was under way when the worker before ended, nobody knows.
         self._is_owed = True
         self._left_since: float | None = None
@@ -179,8 +180,13 @@ class Worker:
                 self._failed(pointer, problem, number, run_id)
         if came.closed_for is not None:
             self._closed_until = now + came.closed_for
-            why = came.problem or "The hourly budget of Eventbrite calls is spent."
-            logger.warning("%s Notices wait for %.0f s.", why, came.closed_for)
+            why = str(came.problem or "The hourly budget of Eventbrite calls is spent.")
+            if why != self._closed_by:
+                logger.warning("%s Notices wait until it answers again.", why)
+            self._closed_by = why
+        elif self._closed_by and pointers:
+            logger.info("Eventbrite answers again.")
+            self._closed_by = ""
 
     def _is_stale(self, pointer: Pointer, came: Refreshed) -> bool:
         changed_at = came.changed_at.get((pointer.type, pointer.id))

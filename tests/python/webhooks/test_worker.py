@@ -50,6 +50,7 @@ class Hot:
     crashes_on: set[str] = field(default_factory=set)
     closed_for: float | None = None
     changed_at: dict[Key, float] = field(default_factory=dict)
+    problem: BoxofficeError | None = None
     trouble: BoxofficeError | None = None
     is_through: bool = True
     is_caught_up: bool = True
@@ -74,7 +75,7 @@ class Hot:
             missing=self.missing & keys,
             failed={key: why for key, why in self.failed.items() if key in keys},
             closed_for=self.closed_for,
-            problem=None,
+            problem=self.problem,
             changed_at=self.changed_at,
             is_through=self.is_through,
         )
@@ -236,6 +237,25 @@ def test_a_spent_budget_holds_the_whole_queue_and_costs_no_attempt(world: World)
     world.work(60)
     assert world.states == {"done": 3}
     assert world.rows("attempts") == [(0,)] * 3
+
+
+def test_eventbrite_down_for_ten_minutes_is_told_once_and_costs_no_notice(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "webhooks")
+    world.hot.closed_for, world.hot.problem = 30.0, BoxofficeError("Eventbrite did not answer.")
+    for each in range(20):
+        world.tell(str(each))
+        world.work(30)
+    assert world.states == {"new": 20}
+    world.hot.closed_for = world.hot.problem = None
+    world.work(40)
+    assert world.states == {"done": 20}
+    said = [record.message for record in caplog.records if not record.message.startswith("Looked at")]
+    assert said == [
+        "Eventbrite did not answer. Notices wait until it answers again.",
+        "Eventbrite answers again.",
+    ]
 
 
 def test_what_fails_again_and_again_is_parked_and_holds_nobody_up(world: World) -> None:
