@@ -14,6 +14,7 @@ import requests
 from boxoffice import settings as settings_module
 from boxoffice.__main__ import Hot
 from boxoffice.settings import ROOT
+from reverse_etl import civicrm_api
 from tests.python.boxoffice.conftest import environment, process_environment
 from webhooks import inbox
 from webhooks.inbox import Notice
@@ -46,7 +47,10 @@ def reached(tmp_path: Path) -> Iterator[dict[str, str]]:
         process.terminate()
 
 
-def test_a_sale_is_in_the_crm_once_however_it_was_told_of(reached: dict[str, str], tmp_path: Path) -> None:
+def test_a_sale_is_in_the_crm_once_however_it_was_told_of(
+    reached: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(civicrm_api, "_BACKOFF", lambda state: 0.0)
     control, api = reached.pop("CONTROL"), reached["EVENTBRITE_API_URL"]
 
     def rows(entity: str) -> list[Json]:
@@ -119,10 +123,22 @@ def test_a_sale_is_in_the_crm_once_however_it_was_told_of(reached: dict[str, str
         assert box.counts() == {"done": 4}
         assert len(rows("Participant")) == held["Participant"] + 2
         assert len(rows("Contribution")) == held["Contribution"] + 1
-        # Told of once more, later; and by then all models are built, and gold is published.
+        # Told of once more, while the CRM is away: it is brought on later, without a notice.
+        changed = {
+            "last_name": "Seller",
+            "name": "Pat Seller",
+            "email": "pat@example.org",
+            "first_name": "Pat",
+        }
+        requests.post(f"{control}/objects/attendees/990000003", json={"profile": changed}, timeout=60)
+        requests.post(f"{control}/civicrm/settings", json={"maintenance": True}, timeout=60)
         tell(at_order, *at_tickets)
-        work(now[0] + 90)
+        work(now[0] + 30)
         assert box.counts() == {"done": 7}
+        assert "Seller" not in str(rows("Contact"))
+        requests.post(f"{control}/civicrm/settings", json={"maintenance": False}, timeout=60)
+        work(now[0] + 120)
+        assert "Seller" in str(rows("Contact"))
     hot.close()
     assert settings.marts_path.exists()
     assert len(rows("Participant")) == held["Participant"] + 2
