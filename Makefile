@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run bronze silver gold plan sync status doctor docs sandbox bench test test-all soak lint lock clean
+.PHONY: help run bronze silver gold plan sync listen schedule status doctor docs sandbox bench test test-all soak lint lock clean
 
 # One stamp a lock file: the environment is rebuilt when, and only when, its lock changes.
 VENV := .venv
@@ -30,6 +30,12 @@ plan: $(VENV)/run ## Show what would be written back, and write nothing (DEST=ai
 
 sync: $(VENV)/run ## Write back what changed (DEST=airtable for one)
 	@$(PYTHON) -m reverse_etl $(DEST)
+
+listen: $(VENV)/run ## Take what Eventbrite tells of changes, and work on it at once, until Ctrl-C
+	@$(PYTHON) -m webhooks
+
+schedule: $(VENV)/run ## Run every SCHEDULE_MINUTES, until Ctrl-C
+	@$(PYTHON) -m boxoffice schedule
 
 status: $(VENV)/run ## Tell what ran, how fresh each source is and what was refused
 	@$(PYTHON) -m boxoffice status

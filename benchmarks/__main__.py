@@ -264,6 +264,21 @@ def idle(bench: Bench) -> Row:
     )
 
 
+def notices(bench: Bench) -> Row:
+    """1,000 notices at 200 a second, and 1,000 as fast as they can be sent."""
+    count = max(100, int(1000 * bench.scale))
+
+    def once() -> Cost:
+        path = bench.fresh("notices").with_name("ops.sqlite")
+        return bench.cost([PYTHON, "-m", "benchmarks.notices", str(path), str(count)])
+
+    cost = median_of(bench.runs, once)
+    # Of the last of the runs.
+    told = json.loads((bench.folder / "command.log").read_text().splitlines()[-1])
+    measured = f"{told['rate']:.0f}/s; at 200/s p50 {told['p50']:.0f} ms, p99 {told['p99']:.0f} ms"
+    return Row(f"store {2 * count:,} notices", cost, None, measured, "200/s, all stored")
+
+
 ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "landing": landing,
     "marts": marts,
@@ -271,6 +286,7 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
     "incremental": incremental,
     "pull": pull,
     "idle": idle,
+    "notices": notices,
     "growth": growth,
 }
 

@@ -3,8 +3,9 @@
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boxoffice import mappings
-from boxoffice.errors import BoxofficeError, ConfigurationError
+from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
 from boxoffice.ops import EMAIL
 from boxoffice.session import Session, conduct, observe
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 
 if TYPE_CHECKING:
-    from boxoffice.build import BuildResult
+    from boxoffice.build import BuildResult, Warm
+    from boxoffice.eventbrite_api import Client
+    from boxoffice.status import Notices
+    from ingest.eventbrite_singles import Fetched, Wanted
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
 SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, stand-ins for the APIs."
@@ -145,6 +149,34 @@ def docs(as_json: bool) -> None:
 
 @main.command()
 @JSON
+def schedule(as_json: bool) -> None:
+    """Run every SCHEDULE_MINUTES, beginning now, until Ctrl-C. What was left out or missed is told."""
+
+    def body(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+        from boxoffice import alerts
+        from boxoffice.schedule import Schedule
+
+        def say(sentence: str) -> None:
+            terminal.say(sentence)
+            # A run that could not even begin has told nobody.
+            alerts.look_from_outside(settings)
+
+        # A mapping that makes no sense is better told now than by every run.
+        mappings.check(settings)
+        minutes = settings.schedule_minutes
+        every = "minute" if minutes == 1 else f"{minutes} minutes"
+        terminal.say(f"`run` every {every} (SCHEDULE_MINUTES), beginning now; Ctrl-C stops it.")
+        kept = Schedule(timedelta(minutes=minutes), say, is_silent=as_json)
+        kept.keep()
+        counts = f"{len(kept.ran):,} runs, {kept.left_out:,} left out, {kept.missed:,} missed"
+        terminal.say(f"Stopped: {counts}.")
+        return 0, {"exit_codes": kept.ran, "left_out": kept.left_out, "missed": kept.missed}
+
+    sys.exit(observe("schedule", body, as_json=as_json))
+
+
+@main.command()
+@JSON
 def status(as_json: bool) -> None:
     """Tell how it is: the last runs, how fresh each source is, what was refused, what the APIs were asked."""
     sys.exit(observe("status", _status, as_json=as_json))
@@ -205,6 +237,8 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
                 for each in found.destinations
             ],
         )
+    if found.notices:
+        terminal.say(_notices(found.notices))
     if found.marts_written_at:
         terminal.say(f"{_short(settings.marts_path)} was published at {found.marts_written_at} UTC.")
     if found.api_errors:
@@ -215,18 +249,33 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
     is_well = all(status == "ok" for status in latest) and (
         not found.runs or found.runs[0].status in ("ok", "running")
     )
+    if found.notices and (found.notices.is_stuck or found.notices.parked):
+        is_well = False
     return (0 if is_well else 1), asdict(found)
+
+
+def _notices(found: "Notices") -> str:
+    said = "No notice of Eventbrite waits."
+    if found.waiting:
+        said = f"{found.waiting:,} notices of Eventbrite wait, the oldest since {found.waiting_since} UTC."
+        if found.is_stuck:
+            said += " Is `make listen` at work, and what does it say?"
+    if found.parked:
+        said += f" {found.parked:,} could not be worked on, lastly: {found.why} The next run brings them."
+    return said
 
 
 def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
     from boxoffice import findings
     from ingest.__main__ import check
     from reverse_etl import civicrm_doctor, doctor
+    from webhooks import doctor as webhooks_doctor
 
     found: list[findings.Finding] = []
     if settings.is_sandbox:
         terminal.say(SANDBOX, style="bold cyan")
-    looked = (findings.of_machine, findings.of_mappings, check, doctor.check, civicrm_doctor.check)
+    of_systems = (check, webhooks_doctor.check, doctor.check, civicrm_doctor.check)
+    looked = (findings.of_machine, findings.of_mappings, *of_systems)
     for finding in chain.from_iterable(look(settings) for look in looked):
         found.append(finding)
         terminal.finding(finding.system, finding.state, finding.what, finding.remedy)
@@ -235,11 +284,13 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
     return (1 if bad else 0), {"findings": [asdict(finding) for finding in found]}
 
 
-def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bool = False) -> "BuildResult":
+def build_and_publish(
+    session: Session, select: Sequence[str] = (), *, whole: bool = False, warm: "Warm | None" = None
+) -> "BuildResult":
     """Build `select` (all when empty); publish gold if it was built and is sound.
 
     Args:
-        whole: make incremental models anew too.
+        whole: make incremental models anew too. warm: the project, where it is kept parsed.
     """
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
@@ -251,7 +302,7 @@ def build_and_publish(session: Session, select: Sequence[str] = (), *, whole: bo
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)
-        built = build.build(settings, select=select, whole=whole, progress=session.progress)
+        built = build.build(settings, select=select, whole=whole, warm=warm, progress=session.progress)
         step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"
@@ -298,6 +349,167 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         bootstrap=settings.is_sandbox,
     )
     sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
+
+
+@dataclass
+class Refreshed:
+    """What came of refreshing objects, by (type, id). Those that are named nowhere were not tried.
+
+    read: landed, or nothing to land. missing: what Eventbrite does not show, or not yet. failed: what was
+    wrong with these alone, and the number it is kept under. closed_for: seconds for which Eventbrite takes no
+    calls; problem: why, where that is not merely a spent budget. changed_at: of orders and attendees, in
+    seconds since the epoch. is_through: all that landed is built, and destinations took it; where it is not,
+    `catch_up` makes up for it.
+    """
+
+    read: Collection[tuple[str, str]]
+    missing: Collection[tuple[str, str]]
+    failed: Mapping[tuple[str, str], tuple[str, int | None]]
+    closed_for: float | None
+    problem: BoxofficeError | None
+    changed_at: Mapping[tuple[str, str], float]
+    is_through: bool
+
+
+class Hot:
+    """The short way from notices to destinations, with what makes it short kept between times: dbt's project
+    parsed, the connection to Eventbrite open."""
+
+    def __init__(self) -> None:
+        from boxoffice.build import Warm
+
+        self.warm = Warm()
+        self._client: Client | None = None
+        # Tables whose changes Airtable has not seen, as there were more notices to work on first.
+        self._left: set[str] = set()
+
+    @property
+    def is_left(self) -> bool:
+        """Airtable waits: a refresh, if of nothing, goes on with it."""
+        return bool(self._left)
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    def warm_up(self, settings: Settings) -> None:
+        """Do beforehand what takes long the first time: importing, and reading the models."""
+        from boxoffice import build
+        from ingest import eventbrite_singles
+        from reverse_etl import __main__  # noqa: F401
+
+        if settings.eventbrite_token is not None:
+            self._client = eventbrite_singles.client_for(settings)
+        build.sync_models(settings, warm=self.warm)
+
+    def refresh(
+        self,
+        session: Session,
+        wanted: "Sequence[Wanted]",
+        *,
+        is_owed: bool,
+        is_hurried: Callable[[], bool] = lambda: False,
+    ) -> Refreshed:
+        """Fetch objects of Eventbrite once each, land them, and bring what they change to the destinations.
+
+        Args:
+            is_owed: what landed before may not have been brought on. is_hurried: asked when CiviCRM has what
+                came; Airtable, at whose door nobody stands, is left to the next refresh then.
+
+        Raises:
+            BoxofficeError: the machine refuses, or nothing was ever loaded.
+        """
+        from ingest import eventbrite, eventbrite_singles
+
+        settings = session.settings
+        if self._client is None:
+            self._client = eventbrite_singles.client_for(settings)
+        client, asked = self._client, self._client.budget.requests
+        with session.step("eventbrite") as step:
+            found = eventbrite_singles.fetch(client, settings, wanted)
+            step.requests = client.budget.requests - asked
+            results, changed = eventbrite.merge(
+                settings, found.objects, forgotten=session.ops.forgotten() or None
+            )
+            step.landed = sum(table.read - table.rejected for table in results)
+            step.changed = sum(table.landed for table in results)
+            step.rejected = sum(table.rejected for table in results)
+            failed = _kept(session, client, found)
+            if found.problem is not None:
+                step.status = "failed"
+        tables = set(eventbrite.TABLES) if is_owed else changed
+        return Refreshed(
+            read=found.read,
+            missing=set(found.missing),
+            failed=failed,
+            closed_for=found.closed_for,
+            problem=found.problem,
+            changed_at=found.changed_at,
+            is_through=self._bring_on(session, {f"bronze_eventbrite.{name}" for name in tables}, is_hurried),
+        )
+
+    def _bring_on(self, session: Session, tables: set[str], is_hurried: Callable[[], bool]) -> bool:
+        """CiviCRM first: somebody may be waiting at its door. Returns whether all went through."""
+        if not tables and not self._left:
+            return True
+        from boxoffice import build, identities
+        from reverse_etl.__main__ import sync, sync_civicrm
+
+        settings = session.settings
+        identities.lend(session.ops, settings.warehouse_path, settings.as_of)
+        failed_tests = session.ops.failed_tests()
+        done: set[str] = set()
+        for destination, is_set, bring in (
+            ("civicrm", settings.civicrm_url is not None, sync_civicrm),
+            ("airtable", settings.airtable_token is not None, sync),
+        ):
+            if destination == "airtable":
+                tables, self._left = tables | self._left, set()
+                if is_set and is_hurried():
+                    self._left = tables
+                    break
+            if not is_set or not tables:
+                continue
+            with session.step(f"build {destination}") as step:
+                built = build.renew(
+                    settings,
+                    destination,
+                    tables=tables,
+                    failed_tests=failed_tests,
+                    warm=self.warm,
+                    without=done,
+                )
+                if built is None:
+                    step.status = "skipped"
+                    return False
+                step.detail = f"{built.models} models"
+                for trouble in built.failures:
+                    step.status = "partial"
+                    session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
+            done |= built.done
+            bring(session, built.synced, settings=settings, unsound=built.unsound_sync)
+        # The first step is Eventbrite's: what it brought is through, whatever it did not.
+        return all(step.status in ("ok", "skipped") for step in session.steps[1:])
+
+    def catch_up(self, session: Session) -> bool:
+        """What a run does after its ingest: all models, tests, publishing, both destinations. Returns whether
+        the destinations took it."""
+        write_back(session, build_and_publish(session, warm=self.warm), lambda: session.settings)
+        own = [step for step in session.steps if step.name.startswith("sync ")]
+        return all(step.status in ("ok", "skipped") for step in own)
+
+
+def _kept(
+    session: Session, client: "Client", found: "Fetched"
+) -> dict[tuple[str, str], tuple[str, int | None]]:
+    """What was wrong with each object that failed, its call kept among the API errors."""
+    failed: dict[tuple[str, str], tuple[str, int | None]] = {}
+    for key, problem in found.failed.items():
+        call = problem.call if isinstance(problem, CallError) else None
+        number = None if call is None else session.ops.add_api_error(session.run_id, "eventbrite", call)
+        failed[key] = str(problem), number
+    client.failures.clear()
+    return failed
 
 
 def _has(warehouse: Path, schema: str) -> bool:

@@ -67,6 +67,7 @@ class BuildResult:
     published: per gold table, its columns that may leave the warehouse.
     synced: the sync models that this build renewed, with nothing failed in them or upstream of them.
     unsound_sync: the names of those it was asked to renew and that are not sound.
+    done: the ids of the nodes that it came to, with nothing failed in them.
     """
 
     models: int = 0
@@ -76,6 +77,7 @@ class BuildResult:
     published: dict[str, "GoldTable"] = field(default_factory=dict)
     synced: list["SyncModel"] = field(default_factory=list)
     unsound_sync: list[str] = field(default_factory=list)
+    done: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
     @property
@@ -132,14 +134,40 @@ class SyncModel:
     columns: Mapping[str, SyncColumn]
 
 
-def sync_models(settings: Settings, *, project_dir: Path = ROOT) -> list[SyncModel]:
+class Warm:
+    """A project that stays parsed from one build of a process to the next, until one of its files changes."""
+
+    def __init__(self) -> None:
+        self._stamp: frozenset[tuple[str, int, int]] = frozenset()
+        self._parsed: tuple[Any, str] | None = None
+
+    def parsed(self, settings: Settings, project_dir: Path) -> tuple[Any, str]:
+        """Its manifest, and what its texts come to. Within dbt's environment."""
+        stamp = _stamp(settings, project_dir)
+        if self._parsed is None or stamp != self._stamp:
+            self._parsed = _parse(settings, project_dir), _code(project_dir)
+            self._stamp = stamp
+        return self._parsed
+
+
+def _stamp(settings: Settings, project_dir: Path) -> frozenset[tuple[str, int, int]]:
+    """Every file that parsing reads, with its time and size."""
+    files = [project_dir / "dbt_project.yml", project_dir / "profiles.yml", *settings.mappings_dir.glob("*")]
+    for folder in ("models", "macros", "seeds", "tests"):
+        found = (project_dir / folder).rglob("*")
+        files += (path for path in found if path.suffix in (".sql", ".yml", ".csv", ".md"))
+    stats = ((str(path), path.stat()) for path in files)
+    return frozenset((path, stat.st_mtime_ns, stat.st_size) for path, stat in stats)
+
+
+def sync_models(settings: Settings, *, warm: Warm | None = None, project_dir: Path = ROOT) -> list[SyncModel]:
     """Every sync model of the project, by name. Nothing is built.
 
     Raises:
         BoxofficeError: dbt cannot parse the project.
     """
     with _environment(settings):
-        manifest = _parse(settings, project_dir)
+        manifest, _ = (warm or Warm()).parsed(settings, project_dir)
     return [_sync_model(node) for node in _sync_nodes(manifest)]
 
 
@@ -165,6 +193,7 @@ def build(
     *,
     select: Sequence[str] = (),
     whole: bool = False,
+    warm: Warm | None = None,
     project_dir: Path = ROOT,
     progress: Progress = lambda what, done, total: None,
 ) -> BuildResult:
@@ -178,14 +207,90 @@ def build(
     """
     started = time.perf_counter()
     progress("reading the models", 0, None)
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
+    if select:
+        # Cautious: a test that also reads what is not selected would judge stale tables.
+        selection = "cautious" if "gold" not in select else "eager"
+        arguments += ["--select", *select, "--indirect-selection", selection]
     with _environment(settings):
-        manifest = _parse(settings, project_dir)
-        code = _code(project_dir)
-        whole = whole or _is_outdated(settings.warehouse_path, manifest, code)
-        result = _build(settings, project_dir, manifest, select, code, whole, progress)
+        manifest, code = (warm or Warm()).parsed(settings, project_dir)
+        if whole or _is_outdated(settings.warehouse_path, manifest, code):
+            arguments.append("--full-refresh")
+        result, came, failed = _run(settings, project_dir, manifest, arguments, code, progress)
+        built = [node for node in _sync_nodes(manifest) if node.unique_id in came]
+        result.synced, result.unsound_sync = _divided(built, failed, manifest)
     result.published = dict(_gold_tables(manifest))
     result.seconds = time.perf_counter() - started
     return result
+
+
+def renew(
+    settings: Settings,
+    destination: str,
+    *,
+    tables: Collection[str],
+    failed_tests: Collection[str],
+    warm: Warm,
+    without: Collection[str] = (),
+    project_dir: Path = ROOT,
+    progress: Progress = lambda what, done, total: None,
+) -> BuildResult | None:
+    """Renew what lies between tables of bronze and the sync models of a destination, and test nothing.
+
+    Args:
+        tables: those that changed, `bronze_eventbrite.orders`. failed_tests: as `sound_sync_models`.
+        without: models that are renewed already, of the `done` of another result.
+
+    Returns:
+        What was done; `synced` are all sound sync models of the destination. None where a part will not do: a
+        model was never built, or is to be built whole.
+
+    Raises:
+        BoxofficeError: dbt could not start.
+    """
+    started = time.perf_counter()
+    with _environment(settings):
+        manifest, code = warm.parsed(settings, project_dir)
+        nodes = [node for node in _sync_nodes(manifest) if _sync_model(node).destination == destination]
+        needed = set().union(*(_with_ancestors(node.unique_id, manifest) for node in nodes))
+        if _is_outdated(settings.warehouse_path, manifest, code) or _lacks(settings, needed, manifest):
+            return None
+        changed = {
+            key
+            for key, source in manifest.sources.items()
+            if f"{source.schema}.{source.identifier}" in tables
+        }
+        names = [
+            manifest.nodes[key].name
+            for key in sorted(needed & set(manifest.nodes) - set(without))
+            if str(manifest.nodes[key].resource_type) == "model" and changed & _with_ancestors(key, manifest)
+        ]
+        result, failed = BuildResult(), set[str]()
+        if names:
+            arguments = ["run", "--select", *names]
+            result, _, failed = _run(settings, project_dir, manifest, arguments, code, progress)
+        for node in manifest.nodes.values():
+            if str(node.resource_type) == "test" and node.name in failed_tests:
+                failed.update(node.depends_on_nodes)
+        result.synced, result.unsound_sync = _divided(nodes, failed, manifest)
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def _lacks(settings: Settings, keys: Collection[str], manifest: Any) -> bool:
+    """Whether a model or seed of these is not in the warehouse."""
+    import duckdb
+
+    nodes = [manifest.nodes[key] for key in keys if key in manifest.nodes]
+    tables = "select schema_name || '.' || table_name from duckdb_tables() union all "
+    views = "select schema_name || '.' || view_name from duckdb_views() where not internal"
+    with duckdb.connect(str(settings.warehouse_path), read_only=True) as connection:
+        there = {name for (name,) in connection.execute(tables + views).fetchall()}
+    return any(
+        f"{node.schema}.{node.alias}" not in there
+        for node in nodes
+        if node.config.materialized != "ephemeral"
+    )
 
 
 def docs(settings: Settings, *, project_dir: Path = ROOT) -> Path:
@@ -259,15 +364,16 @@ def _is_outdated(warehouse: Path, manifest: Any, code: str) -> bool:
         )
 
 
-def _build(
+def _run(
     settings: Settings,
     project_dir: Path,
     manifest: Any,
-    select: Sequence[str],
+    arguments: Sequence[str],
     code: str,
-    whole: bool,
     progress: Progress,
-) -> BuildResult:
+) -> tuple[BuildResult, set[str], set[str]]:
+    """One dbt command that builds. Returns what it did, the nodes it came to, and those that failed or that a
+    test speaks against."""
     total: int | None = None
     done = 0
 
@@ -288,37 +394,19 @@ def _build(
         f'{{as_of: "{as_of}", sheets_timezone: "{timezone}", code: "{code}",'
         f' memory_limit: "{settings.memory_limit or ""}"}}'
     )
-    arguments = ["build", "--no-write-json", "--exclude-resource-type", "unit_test", "--vars", variables]
-    if whole:
-        arguments.append("--full-refresh")
-    if select:
-        # Cautious: a test that also reads what is not selected would judge stale tables.
-        arguments += [
-            "--select",
-            *select,
-            "--indirect-selection",
-            "cautious" if "gold" not in select else "eager",
-        ]
-    outcome = _invoke(arguments, settings, project_dir, manifest=manifest, callback=on_event)
-    result = BuildResult()
-    node_results = list(outcome.result or ())
-    for node_result in node_results:
+    command = [*arguments, "--no-write-json", "--vars", variables]
+    outcome = _invoke(command, settings, project_dir, manifest=manifest, callback=on_event)
+    result, came, failed = BuildResult(), set[str](), set[str]()
+    for node_result in outcome.result or ():
         _count(result, node_result, manifest)
-    _tell_sync(result, node_results, manifest)
-    return result
-
-
-def _tell_sync(result: BuildResult, node_results: Sequence[Any], manifest: Any) -> None:
-    built = {node_result.node.unique_id for node_result in node_results}
-    failed: set[str] = set()
-    for node_result in node_results:
         node, status = node_result.node, str(node_result.status)
+        came.add(node.unique_id)
         if str(node.resource_type) != "test" and status not in SUCCEEDED:
             failed.add(node.unique_id)
         elif status in ("fail", "error", "runtime error"):  # a skipped one is skipped for another's failure
             failed.update(node.depends_on_nodes)
-    nodes = [node for node in _sync_nodes(manifest) if node.unique_id in built]
-    result.synced, result.unsound_sync = _divided(nodes, failed, manifest)
+    result.done = came - failed
+    return result, came, failed
 
 
 def _divided(nodes: Sequence[Any], failed: set[str], manifest: Any) -> tuple[list[SyncModel], list[str]]:

@@ -4,18 +4,21 @@ import logging
 import re
 import sys
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from boxoffice.settings import Settings
 
-OURS = ("boxoffice", "ingest")
+OURS = ("boxoffice", "ingest", "webhooks")
 _EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
 _BEARER = re.compile(r"(Bearer\s+)\S+", re.IGNORECASE)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` with every secret, bearer token and e-mail address blotted out."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
+    forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+    # One may hold another, which would leave its rest.
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
     return _EMAIL.sub("***@***", _BEARER.sub(r"\1***", text))
 
 
@@ -34,7 +37,11 @@ class MaskingFormatter(logging.Formatter):
 def set_up(settings: Settings) -> None:
     """Send log lines to stderr: ours from LOG_LEVEL on, libraries' from ERROR on."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter(filter(None, [settings.eventbrite_token])))
+    secrets = (
+        *(settings.eventbrite_token, settings.airtable_token, settings.civicrm_api_key),
+        *(settings.webhook_secret, settings.alert_webhook_url, settings.sheets_url),
+    )
+    handler.setFormatter(MaskingFormatter(filter(None, secrets)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.ERROR)

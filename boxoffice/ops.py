@@ -10,7 +10,10 @@ order, with the document that the site last came to be as. sent_rows: one per ro
 far as we know, with the cells that were sent; in the fields of `theirs` stands what people had written before
 the row was ours. bindings: one per model, and per column, with what it was last bound to. rejected_rows: one
 per row that was refused. identities: one per record of a source that is a venue or tells of a person, see
-identities.py. tests: one per test of the last TESTED_RUNS builds that ran it.
+identities.py. inbox: one per notice that Eventbrite sent, whole but for the secret of its address; kept
+RETENTION_DAYS once settled. hooks: one per webhook at Eventbrite that is ours. alerts: one per
+topic that was told of, with what was told last. tests: one per test of the last TESTED_RUNS builds that ran
+it.
 """
 
 import glob
@@ -197,6 +200,29 @@ MIGRATIONS = (
     create index civicrm_links_of_source on civicrm_links (base_id, source_id, kind);
     create index journal_unanswered on journal (destination, base_id) where state = 'sent';
     """,
+    """
+    create table inbox (
+        notice_id integer primary key autoincrement,
+        received_at text not null,
+        headers text not null,
+        body blob not null,
+        action text,
+        object_type text,
+        object_id text,
+        parent_id text,
+        state text not null,
+        attempts integer not null default 0,
+        not_before text,
+        error text,
+        api_error_id integer,
+        settled_at text,
+        run_id integer
+    );
+    create index inbox_waiting on inbox (object_type, object_id) where settled_at is null;
+    create index inbox_settled on inbox (settled_at) where settled_at is not null;
+    create table hooks (hook_id text primary key, organization_id text not null, made_at text not null);
+    """,
+    "create table alerts (topic text primary key, is_bad integer not null, told_at text not null);",
 )
 TESTED_RUNS = 100
 
@@ -352,7 +378,7 @@ class Ops:
         )
         return {test for (test,) in rows}
 
-    def add_api_error(self, run_id: int, system: str, call: FailedCall) -> int:
+    def add_api_error(self, run_id: int | None, system: str, call: FailedCall) -> int:
         """Keep a failed call for RETENTION_DAYS. Returns the id that people are shown."""
         texts = (call.request, call.response, call.stack)
         if _may_name(self.forgotten(), texts):
@@ -366,8 +392,8 @@ class Ops:
         return int(cursor.lastrowid or 0)
 
     def drop_old(self, retention_days: int) -> None:
-        """Drop failed calls, answered writes and rejected rows that have gone, older than RETENTION_DAYS; of
-        writes that are not answered, what they changed."""
+        """Drop failed calls, answered writes, settled notices, what a listener did and rejected rows that
+        have gone, older than RETENTION_DAYS; of writes that are not answered, what they changed."""
         before = as_text(datetime.now(UTC) - timedelta(days=retention_days))
         with self.connection:
             self.connection.execute("delete from api_errors where failed_at < ?", (before,))
@@ -375,13 +401,20 @@ class Ops:
             stale = "update journal set changes = null where changes is not null and sent_at < ?"
             self.connection.execute(stale, (before,))
             self.connection.execute("delete from rejected_rows where resolved_at < ?", (before,))
+            self.connection.execute("delete from inbox where settled_at < ?", (before,))
+            # Some thousands a day, where a run is one. The latest run stays: the warehouse is known by it.
+            old = "command = 'listen' and started_at < ? and run_id < (select max(run_id) from runs)"
+            for table in ("steps", "tests"):
+                of_old = f"delete from {table} where run_id in (select run_id from runs where {old})"
+                self.connection.execute(of_old, (before,))
+            self.connection.execute(f"delete from runs where {old}", (before,))
 
     def forgotten(self) -> Forgotten:
         hashes = self.connection.execute("select email_hash from forgotten").fetchall()
         return Forgotten(salt=self._salt(), hashes=frozenset(row[0] for row in hashes))
 
     def forget(self, emails: Sequence[str]) -> int:
-        """Add people to forget. Failed calls and rejected rows that name one of them lose their texts. Of
+        """Add people to forget. Failed calls, rejected rows and notices that name one lose their texts. Of
         rows that destinations hold all cells are in doubt then: the next sync sends what is left of them.
         What the journal tells of changes goes whole: a name or a street need not stand beside its e-mail.
         Returns how many people were new."""
@@ -414,6 +447,18 @@ class Ops:
             values = self.connection.execute("select rowid, value from rejected_rows").fetchall()
             naming = [(key,) for key, value in values if forgotten.mentioned_in(value)]
             self.connection.executemany("update rejected_rows set value = null where rowid = ?", naming)
+            # Eventbrite's own notices name nobody; what else was sent may.
+            with_at = (
+                "select notice_id, headers, body from inbox where instr(headers, '@') or instr(body, x'40')"
+            )
+            naming = [
+                (key,)
+                for key, headers, body in self.connection.execute(with_at).fetchall()
+                if forgotten.mentioned_in(headers) or forgotten.mentioned_in(body.decode("utf-8", "replace"))
+            ]
+            self.connection.executemany(
+                "update inbox set headers = '{}', body = x'' where notice_id = ?", naming
+            )
         self.connection.execute("pragma wal_checkpoint(truncate)")
         return new
 

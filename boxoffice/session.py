@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any
 
-from boxoffice import lock, log, ops
+from boxoffice import alerts, lock, log, ops
 from boxoffice import settings as settings_module
 from boxoffice.errors import BoxofficeError, ConfigurationError, LockedError, explained
 from boxoffice.publish import STORAGE_VERSION
@@ -204,6 +204,31 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
         return _ended_early(terminal, command, error)
 
 
+@contextmanager
+def recorded(command: str, settings: Settings, store: ops.Ops) -> Iterator[Session]:
+    """A piece of work of a command that goes on, as a run of its own; problems go to the log. Needs the lock.
+
+    Trouble that leaves the body goes on upwards.
+    """
+    session = Session(command, settings, Terminal(as_json=True), store)
+    status, exit_code = "crashed", LOOK
+    try:
+        yield session
+        exit_code = session.exit_code
+        status = "ok" if exit_code == WELL else "look"
+    except KeyboardInterrupt:
+        status, exit_code = "stopped", STOPPED
+        raise
+    except Exception as error:
+        status = "look" if _known(error) else "crashed"
+        raise
+    finally:
+        for step, problem in session.problems:
+            logger.warning("%s: %s", step, problem)
+        with suppress(OSError, ops.Error):
+            _end(session, status, exit_code)
+
+
 def observe(
     command: str, body: Callable[[Settings, Terminal], tuple[int, dict[str, Any]]], *, as_json: bool = False
 ) -> int:
@@ -257,6 +282,7 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
         ops.copy_to_warehouse(session.ops, session.settings.warehouse_path)
         for action in session.at_end:
             action()
+        alerts.look(session.settings, session.ops.connection)
     except Exception as error:
         known = explained(error)
         if known is None:

@@ -60,6 +60,11 @@ class Settings:
     sheets_url: str | None = field(default=None, repr=False)  # ends in the workbook's key
     google_credentials: Path | None = None
     google_api_url: str = "https://sheets.googleapis.com"
+    webhook_url: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = 8088
+    alert_webhook_url: str | None = field(default=None, repr=False)  # who has it may post there
     schedule_minutes: int = 60
     sheets_timezone: str | None = None
     log_level: str = "INFO"
@@ -170,6 +175,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         sheets_url=_workbook_url(values.get("SHEETS_URL")),
         google_credentials=_path(values, "GOOGLE_APPLICATION_CREDENTIALS", None),
         google_api_url=_url(values, "GOOGLE_API_URL", Settings.google_api_url),
+        webhook_url=_webhook_url(values),
+        webhook_secret=values.get("WEBHOOK_SECRET"),
+        webhook_host=values.get("WEBHOOK_HOST", Settings.webhook_host),
+        webhook_port=_whole_number(values, "WEBHOOK_PORT", Settings.webhook_port, least=0, most=65535),
+        alert_webhook_url=_alert_url(values),
         schedule_minutes=_whole_number(values, "SCHEDULE_MINUTES", 60, least=1),
         sheets_timezone=_timezone(values, "SHEETS_TIMEZONE"),
         log_level=_choice(values, "LOG_LEVEL", LOG_LEVELS, "INFO"),
@@ -302,6 +312,26 @@ def _civicrm_url(values: Mapping[str, str]) -> str | None:
     return urlunsplit((parts.scheme, parts.netloc, path, urlencode(kept), ""))
 
 
+def _webhook_url(values: Mapping[str, str]) -> str | None:
+    if "WEBHOOK_URL" not in values:
+        return None
+    parts = urlsplit(_url(values, "WEBHOOK_URL", "https://hooks.example.org"))
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError(
+            "WEBHOOK_URL holds more than a host and a path.",
+            "Write it like https://hooks.example.org or https://example.org/hooks; the secret part goes into"
+            " WEBHOOK_SECRET.",
+        )
+    return urlunsplit(parts)
+
+
+def _alert_url(values: Mapping[str, str]) -> str | None:
+    if "ALERT_WEBHOOK_URL" not in values:
+        return None
+    _url(values, "ALERT_WEBHOOK_URL", "https://chat.example.org/hook")
+    return values["ALERT_WEBHOOK_URL"]
+
+
 def _workbook_url(text: str | None) -> str | None:
     """The workbook's address without what the browser adds: `https://docs.google.com/spreadsheets/d/KEY`."""
     if text is None:
@@ -340,17 +370,24 @@ def _choice(values: Mapping[str, str], name: str, choices: tuple[str, ...], defa
 
 
 @overload
-def _whole_number(values: Mapping[str, str], name: str, default: int, least: int) -> int: ...
+def _whole_number(
+    values: Mapping[str, str], name: str, default: int, least: int, most: int | None = None
+) -> int: ...
 
 
 @overload
-def _whole_number(values: Mapping[str, str], name: str, default: None, least: int) -> int | None: ...
+def _whole_number(
+    values: Mapping[str, str], name: str, default: None, least: int, most: int | None = None
+) -> int | None: ...
 
 
-def _whole_number(values: Mapping[str, str], name: str, default: int | None, least: int) -> int | None:
+def _whole_number(
+    values: Mapping[str, str], name: str, default: int | None, least: int, most: int | None = None
+) -> int | None:
     if name not in values:
         return default
     text = values[name]
-    if not text.isdecimal() or int(text) < least:
-        raise ConfigurationError(f"{name} is {text!r}.", f"Write a whole number from {least}.")
+    if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        until = "" if most is None else f" to {most}"
+        raise ConfigurationError(f"{name} is {text!r}.", f"Write a whole number from {least}{until}.")
     return int(text)

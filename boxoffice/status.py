@@ -1,14 +1,16 @@
 """How it is: what ran, how fresh each source is, what was refused, what the APIs were asked. Reads only."""
 
 import os
+import sqlite3
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from boxoffice import lock, ops
 from boxoffice.settings import Settings
 
 LAST_RUNS = 5
+STUCK_AFTER = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,28 @@ class Destination:
     requests_this_month: int
 
 
+@dataclass(frozen=True)
+class Notices:
+    """What Eventbrite has told of. waiting: to be worked on. parked: failed too often, and no run has brought
+    what they are about since; why: what was wrong with the latest of them."""
+
+    waiting: int
+    waiting_since: str | None  # UTC
+    is_stuck: bool  # waits for longer than a 404 is asked for again
+    parked: int
+    why: str | None
+
+
 @dataclass
 class Status:
-    """runs: the latest first. api_errors: failed calls kept. marts_written_at: UTC; None without the file."""
+    """runs: the latest first. notices: None where none ever came. api_errors: failed calls kept.
+    marts_written_at: UTC; None without the file."""
 
     at_work: str | None = None
     runs: list[Run] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     destinations: list[Destination] = field(default_factory=list)
+    notices: Notices | None = None
     api_errors: int = 0
     marts_written_at: str | None = None
 
@@ -68,7 +84,10 @@ def read(settings: Settings) -> Status:
         found.runs = [
             Run(*row)
             for row in connection.execute(
-                "select command, started_at, seconds, status from runs order by run_id desc limit ?",
+                # Of the many that a listener makes, the latest.
+                "select command, started_at, seconds, status from runs where command <> 'listen'"
+                " or run_id = (select max(run_id) from runs where command = 'listen')"
+                " order by run_id desc limit ?",
                 (LAST_RUNS,),
             )
         ]
@@ -81,8 +100,18 @@ def read(settings: Settings) -> Status:
             found.destinations.append(
                 Destination(name, status, tried_at, written_at, refused.get(name, 0), requests)
             )
+        found.notices = notices(connection, datetime.now(UTC))
         found.api_errors = connection.execute("select count(*) from api_errors").fetchone()[0]
     return found
+
+
+def notices(connection: sqlite3.Connection, now: datetime) -> Notices | None:
+    """What is to be told of the notices; None where none ever came."""
+    if connection.execute("select 1 from inbox limit 1").fetchone() is None:
+        return None
+    stuck = ops.as_text(now - STUCK_AFTER)
+    waiting, since, is_stuck, parked, why = connection.execute(NOTICES, (stuck,)).fetchone()
+    return Notices(waiting, since, bool(is_stuck), parked, why)
 
 
 # A step of `ingest` is called like its source; one that writes back, `sync` and its destination.
@@ -114,6 +143,29 @@ select
 from attempts
 group by step
 order by step
+"""
+
+# A run brings whatever changed, so what was parked before it is no longer missing.
+NOTICES = """
+with brought as (
+    select coalesce(max(runs.started_at), '') as at
+    from steps
+    inner join runs using (run_id)
+    where steps.step = 'eventbrite' and steps.status = 'ok' and runs.command <> 'listen'
+),
+
+parked as (
+    select inbox.* from inbox cross join brought
+    where inbox.state = 'parked' and inbox.settled_at > brought.at
+)
+
+select
+    count(*) as waiting,
+    substr(min(received_at), 1, 19) as waiting_since,
+    min(received_at) < ? as is_stuck,
+    (select count(*) from parked) as parked,
+    (select error from parked order by settled_at desc limit 1) as why
+from inbox where settled_at is null
 """
 
 

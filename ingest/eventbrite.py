@@ -25,11 +25,11 @@ import pyarrow.parquet as pq
 
 from boxoffice import findings
 from boxoffice.errors import BoxofficeError
+from boxoffice.eventbrite_api import PAGE_SIZE, Client, Stopped, TokenRefused, Unavailable, Withheld
 from boxoffice.findings import Finding
 from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
 from ingest import forgetting, landing
-from ingest.eventbrite_api import PAGE_SIZE, Client, Stopped, TokenRefused, Unavailable, Withheld
 from ingest.landing import TIMESTAMP, Progress, SourceResult, TableResult, quiet
 
 SOURCE = "eventbrite"
@@ -164,6 +164,62 @@ def load(
     result.requests = client.budget.requests
     result.seconds = time.monotonic() - started
     return result
+
+
+@dataclass(frozen=True)
+class Single:
+    """An object that was fetched by itself, in the form that its listing shows it in.
+
+    parents: ids that whoever fetched it knows better than the object. is_lean: without its expansion.
+    """
+
+    table: str
+    item: Mapping[str, Any]
+    parents: Mapping[str, str]
+    is_lean: bool = False
+
+
+def merge(
+    settings: Settings, objects: Iterable[Single], *, forgotten: Forgotten | None = None
+) -> tuple[list[TableResult], set[str]]:
+    """Land single objects by the rules of a load. How far listings reach stays: the next load reads the same.
+
+    Returns:
+        A result for each table that was given an object, and the names of those that changed, histories too.
+
+    Raises:
+        BoxofficeError: the warehouse or the disk refuses.
+    """
+    pipeline = landing.pipeline_for(SOURCE, settings)
+    landing.finish_rows(pipeline, settings)
+    ensure_tables(settings)
+    folder = settings.dlt_dir / f"{SOURCE}_singles"
+    # They tell of people; what a killed run left of them goes first.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    as_of = settings.as_of.astimezone(UTC).replace(tzinfo=None)
+    numbers = itertools.count()
+    stages: dict[str, _Stage] = {}
+    results, written = [], dict[str, int]()
+    try:
+        for each in objects:
+            path = folder / f"{each.table}.stage.parquet"
+            stage = stages.setdefault(each.table, _Stage(path, each.table, as_of, numbers, forgotten))
+            stage.add([each.item], is_lean=each.is_lean, **each.parents)
+        with landing.plain_errors(settings):
+            with landing.warehouse(settings) as connection:
+                assert connection is not None
+                connection.execute("set threads = 1")
+                for table, stage in stages.items():
+                    stage.close()
+                    compared = _Compared(connection, folder, table, [stage], as_of)
+                    written |= compared.write()
+                    came = compared.came() + stage.rejected
+                    results.append(TableResult(table, came, written[table], stage.rejected))
+            _land_rows(pipeline, settings, folder, written)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return results, {table for table, rows in written.items() if rows}
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -605,19 +661,7 @@ class _Pull:
                     seen[table] = compared.latest_changes(until)
                 rejected = sum(stage.rejected for stage in stages)
                 results.append(TableResult(table, compared.came() + rejected, counted[table], rejected))
-        if any(new.values()):
-            resources = [
-                landing.upsert(
-                    table,
-                    self._folder / f"{table}.parquet",
-                    TABLES[table],
-                    rows,
-                    KEYS.get(table, ("id", "payload_hash")),
-                )
-                for table, rows in new.items()
-                if rows
-            ]
-            landing.land(pipeline, self._settings, *resources)
+        _land_rows(pipeline, self._settings, self._folder, new)
         reached = self._reached(complete, seen)
         if reached:
             rows = pa.Table.from_pylist(reached, schema=TABLES["listings"])
@@ -877,6 +921,23 @@ class _Compared:
         path = str(self._folder / f"{table}.parquet").replace("'", "''")
         statement = f"copy ({query}) to '{path}' (format parquet, row_group_size 10000)"
         return int(self._connection.execute(statement).fetchall()[0][0])
+
+
+def _land_rows(pipeline: dlt.Pipeline, settings: Settings, folder: Path, written: Mapping[str, int]) -> None:
+    """Lands what `_Compared.write` wrote; nothing when that is nothing."""
+    resources = [
+        landing.upsert(
+            table,
+            folder / f"{table}.parquet",
+            TABLES[table],
+            rows,
+            KEYS.get(table, ("id", "payload_hash")),
+        )
+        for table, rows in written.items()
+        if rows
+    ]
+    if resources:
+        landing.land(pipeline, settings, *resources)
 
 
 def _held_listings(settings: Settings) -> dict[tuple[str, str], _Held]:

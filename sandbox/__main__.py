@@ -92,6 +92,9 @@ def main(context: click.Context, port: int, state: Path, attendees: int, seed: i
       POST   /control/objects/attendees/ID   {"checked_in": true}
       POST   /control/settings    {"page_size": 2, "rate_limit": 100000}
       POST   /control/evolve      {"days": 1}: a later day with new orders, refunds, check-ins
+      GET    /control/deliveries  webhook deliveries so far; POST sets switches: {"drop": 1},
+                                  {"duplicates": 2}, {"reorder": true}, {"hold": true}, {"foreign": 1}
+      POST   /control/deliveries/test        the test button of every webhook
       GET    /control/requests    every call so far; DELETE empties the list
       GET    /control/truth       what the marts must show
       PUT    /control/snapshots/NAME         keep everything as it is; POST puts it back

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.airtable import Airtable
 from sandbox.bases import Base, Bases
 from sandbox.civicrm.app import CiviCRM
+from sandbox.deliveries import Deliveries
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
 from sandbox.faults import Fault, dated, drop, guarded
 from sandbox.google import Google
@@ -342,15 +343,24 @@ def truth_of(
     return {**merged([*tallies, staff.tally]).truth(as_of), "airtable": staff.truth}
 
 
-def evolve_store(store: Store, *, days: int = 1, seed: int | None = None) -> Json:
-    """Let days pass in the account. Returns how many objects of each kind changed and vanished."""
+def evolve_store(
+    store: Store,
+    *,
+    days: int = 1,
+    seed: int | None = None,
+    put: Callable[[dict[str, list[Json]]], None] | None = None,
+) -> Json:
+    """Let days pass in the account. Returns how many objects of each kind changed and vanished.
+
+    `put` in place of the store's own.
+    """
     from sandbox.generator import evolve
 
     world = world_of(store)
     passed = store.recall("days", [])
     seed = seed if seed is not None else store.recall("seed") + len(passed) + 1
     changes = evolve(world, seed, days=days)
-    store.put(as_wire(changes.changed, world.owners))
+    (put or store.put)(as_wire(changes.changed, world.owners))
     store.delete(changes.vanished)
     store.remember("days", [*passed, {"seed": seed, "days": days}])
     return {
@@ -365,6 +375,7 @@ class Control:
 
     def __init__(self, store: Store, clock: Clock, api: Eventbrite, gate: Gate) -> None:
         self.store, self.clock, self.api, self.gate = store, clock, api, gate
+        self.deliveries = Deliveries(store, clock)
         self.app = Starlette(
             routes=[
                 Route("/", guarded(self.about)),
@@ -374,6 +385,8 @@ class Control:
                 Route("/settings", guarded(self.settings), methods=["GET", "POST"]),
                 Route("/objects", guarded(self.objects), methods=["POST", "DELETE"]),
                 Route("/objects/{kind}/{id:path}", guarded(self.object), methods=["GET", "POST"]),
+                Route("/deliveries", guarded(self.told), methods=["GET", "POST", "DELETE"]),
+                Route("/deliveries/test", guarded(self.test_hooks), methods=["POST"]),
                 Route("/evolve", guarded(self.evolve), methods=["POST"]),
                 Route("/snapshots/{name}", guarded(self.snapshot), methods=["PUT", "POST"]),
                 Route("/truth", guarded(self.truth)),
@@ -437,10 +450,13 @@ class Control:
 
     def objects(self, request: Request, wish: Json) -> Json:
         if request.method == "DELETE":
-            return {"deleted": self.store.delete(wish)}
+            told = self.deliveries.of_delete(wish)
+            deleted = self.store.delete(wish)
+            self.deliveries.send(api_address(request), told)
+            return {"deleted": deleted}
         delay = float(wish.pop("delay", 0))
         objects = sorted_out(wish)
-        self.store.put(objects, delay=delay)
+        self.put(request, objects, delay=delay)
         return {"put": sum(len(items) for items in objects.values())}
 
     def object(self, request: Request, wish: Json) -> Json:
@@ -456,11 +472,36 @@ class Control:
             if "changed" in found:
                 wish.setdefault("changed", self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
             found |= wish
-            self.store.put({kind: [found]}, delay=delay)
+            self.put(request, {kind: [found]}, delay=delay)
         return found
 
+    def put(self, request: Request, objects: dict[str, list[Json]], *, delay: float = 0) -> None:
+        """Put objects, and tell the hooks at once: with `delay` they read what was before, or nothing."""
+        told = self.deliveries.of_put(objects)
+        self.store.put(objects, delay=delay)
+        self.deliveries.send(api_address(request), told)
+
+    def told(self, request: Request, wish: Json) -> Json:
+        """The deliveries so far; POST sets switches."""
+        found = self.deliveries.about()
+        if request.method == "POST":
+            self.deliveries.set(wish)
+            return self.deliveries.about()
+        if request.method == "DELETE":
+            self.deliveries.log.clear()
+        return found
+
+    def test_hooks(self, request: Request, wish: Json) -> Json:
+        self.deliveries.test(api_address(request))
+        return {"hooks": len(self.deliveries.hooks())}
+
     def evolve(self, request: Request, wish: Json) -> Json:
-        return evolve_store(self.store, days=int(wish.get("days", 1)), seed=wish.get("seed"))
+        return evolve_store(
+            self.store,
+            days=int(wish.get("days", 1)),
+            seed=wish.get("seed"),
+            put=lambda objects: self.put(request, objects),
+        )
 
     def snapshot(self, request: Request, wish: Json) -> Json:
         """PUT keeps everything as it is now under a name, POST puts it back."""
@@ -481,6 +522,10 @@ class Control:
         seed, attendees = self.store.recall("seed"), self.store.recall("attendees")
         staff = staff_of(seed=seed, attendees=attendees) if has_airtable else None
         return truth_of(world_of(self.store), as_of, has_sheets=has_sheets, staff=staff)
+
+
+def api_address(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers['host']}/v3"
 
 
 def application(store: Store, clock: Clock) -> tuple[ASGIApp, Gate, Airtable]:
@@ -612,6 +657,12 @@ class StandIn:
 
     def settings(self, **settings: Any) -> None:
         self.call("POST", "/settings", settings)
+
+    def deliveries(self, **switches: Any) -> Json:
+        """Webhook deliveries so far, and those still `open`; `deliveries(drop=1)` sets switches."""
+        method, wish = ("POST", switches) if switches else ("GET", None)
+        found: Json = self.call(method, "/deliveries", wish)
+        return found
 
     def requests(self) -> list[Json]:
         found: list[Json] = self.call("GET", "/requests")["requests"]

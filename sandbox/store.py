@@ -326,7 +326,7 @@ class Store:
             found = self._listings[key] = self.read_numbers(kind, where, *values)
         return found
 
-    def read_numbers(self, kind: str, where: str, *values: str) -> list[int]:
+    def read_numbers(self, kind: str, where: str = "true", *values: str) -> list[int]:
         """Row numbers in the order of a listing. `where` is SQL over the columns of objects."""
         found = self.db.execute(
             f"select number from objects where kind = ? and {where} order by length(id), id", (kind, *values)

@@ -122,13 +122,15 @@ def command(tmp_path: Path) -> Command:
 
 
 def process_environment(folder: Path, overrides: dict[str, str] | None = None) -> dict[str, str]:
-    ours = ("EVENTBRITE_", "AIRTABLE_", "CIVICRM_", "SHEETS_", "BOXOFFICE_", "DATABASE_URL", "MARTS_PATH")
+    ours = ("EVENTBRITE_", "AIRTABLE_", "CIVICRM_", "SHEETS_", "BOXOFFICE_", "WEBHOOK_")
+    ours += ("ALERT_WEBHOOK_URL", "DATABASE_URL", "MARTS_PATH")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     # Empty counts as unset, and keeps a developer's .env out.
     blanks = dict.fromkeys(
         (
             *("EVENTBRITE_TOKEN", "EVENTBRITE_ORGANIZATION_ID", "AIRTABLE_TOKEN", "AIRTABLE_BASE_ID"),
             *("CIVICRM_URL", "CIVICRM_API_KEY", "CIVICRM_TIMEZONE", "SHEETS_TIMEZONE", "MAPPINGS_DIR"),
+            *("WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_HOST", "WEBHOOK_PORT", "ALERT_WEBHOOK_URL"),
         ),
         "",
     )

@@ -2,12 +2,17 @@
 
 import io
 import logging
+import sys
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from boxoffice import log
 from boxoffice.settings import Settings
+from tests.python.examples import examples
 
 TOKEN = "PRIVATETOKEN123"
 
@@ -34,3 +39,26 @@ def test_secrets_and_people_are_masked_in_messages_and_tracebacks(
     assert "ValueError" in written
     for secret in (TOKEN, "abc.def", "ann.chovy", "example.org", "noise"):
         assert secret not in written
+
+
+LETTERS = "abcXYZ019"
+SECRETS = st.lists(st.text(f"{LETTERS}-_./+= ", min_size=8, max_size=20), min_size=1, max_size=3)
+EMAILS = st.from_regex(r"[a-z0-9.+'_-]{1,8}[a-z]@([a-z0-9-]{1,5}\.){1,2}[a-z]{2,4}", fullmatch=True)
+
+
+@examples(50)
+@given(SECRETS, EMAILS, st.lists(st.text("ab:,;'\"<>()[]{} \n%", max_size=5), min_size=4, max_size=4))
+def test_whatever_stands_around_them_secrets_and_people_are_masked(
+    secrets: list[str], email: str, around: list[str]
+) -> None:
+    before, between, after, end = around
+    formatter = log.MaskingFormatter(secrets)
+    said = f"{before}{secrets[0]}{between}{quote(secrets[-1], safe='')}{after}"
+    try:
+        raise ValueError(f"{said} {email} {end}")
+    except ValueError:
+        trace = sys.exc_info()
+    record = logging.LogRecord("boxoffice", logging.ERROR, "", 1, "%s and %s", (said, f" {email} "), trace)
+    written = formatter.format(record)
+    assert email not in written
+    assert not [each for each in (secrets[0], secrets[-1], quote(secrets[-1], safe="")) if each in written]

@@ -101,6 +101,19 @@ def test_failed_calls_are_dropped_after_their_time(tmp_path: Path) -> None:
         ]
 
 
+def test_what_a_listener_did_is_dropped_after_its_time_and_runs_are_not(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        commands = ("run", "listen", "listen", "run", "listen")
+        for command in commands:
+            run_id = store.begin_run(command, AS_OF, is_sandbox=False)
+            store.add_step(run_id, "eventbrite", status="ok", seconds=1.0, rows=(1, 1, 0))
+        store.connection.execute("update runs set started_at = '2001-01-01 00:00:00' where run_id <> 3")
+        store.drop_old(retention_days=90)
+        for table in ("runs", "steps"):
+            kept = store.connection.execute(f"select run_id from {table} order by run_id").fetchall()
+            assert [run_id for (run_id,) in kept] == [1, 3, 4, 5]
+
+
 def test_forgotten_people_are_known_by_a_salted_hash_only(tmp_path: Path) -> None:
     path = tmp_path / "ops.sqlite"
     with ops.opened(path) as store:

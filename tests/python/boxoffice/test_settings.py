@@ -108,3 +108,26 @@ def test_a_civicrm_site_is_set_whole_or_not_at_all() -> None:
         with pytest.raises(ConfigurationError, match=name) as caught:
             settings_module.load({**whole, name: value})
         assert TOKEN not in str(caught.value)
+
+
+def test_a_webhook_is_an_address_and_a_secret_apart_from_it() -> None:
+    environ = {
+        "WEBHOOK_URL": "https://example.org/hooks/",
+        "WEBHOOK_SECRET": TOKEN,
+        "ALERT_WEBHOOK_URL": f"https://chat.example.org/{TOKEN}/",
+    }
+    settings = settings_module.load(environ)
+    assert (settings.webhook_url, settings.webhook_host) == ("https://example.org/hooks", "127.0.0.1")
+    assert (settings.webhook_port, settings.webhook_secret) == (8088, TOKEN)
+    assert settings.alert_webhook_url == environ["ALERT_WEBHOOK_URL"]
+    assert TOKEN not in str(settings)
+    for name, value in (
+        ("WEBHOOK_URL", "example.org"),
+        ("WEBHOOK_URL", f"https://me:{TOKEN}@example.org"),
+        ("WEBHOOK_URL", f"https://example.org/?secret={TOKEN}"),
+        ("WEBHOOK_PORT", "65536"),
+        ("ALERT_WEBHOOK_URL", f"chat.example.org/{TOKEN}"),
+    ):
+        with pytest.raises(ConfigurationError, match=name) as caught:
+            settings_module.load({name: value})
+        assert TOKEN not in str(caught.value)

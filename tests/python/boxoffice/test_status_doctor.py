@@ -177,6 +177,42 @@ def test_status_tells_what_was_written_back(command: Command, tmp_path: Path) ->
     assert "Destination" in command(*STATUS).said
 
 
+def test_status_tells_of_notices_until_a_run_has_brought_what_they_are_about(
+    command: Command, tmp_path: Path
+) -> None:
+    insert = (
+        "insert into inbox (received_at, headers, body, state, error, settled_at) values (?, '', '', ?, ?, ?)"
+    )
+    with ops.opened(tmp_path / "data" / "ops.sqlite") as store:
+        store.connection.executemany(
+            insert,
+            [
+                ("2026-03-01 12:00:00.500", "new", None, None),
+                ("2026-03-01 12:00:01.500", "new", None, None),
+                ("2026-03-01 11:00:00.500", "done", None, "2026-03-01 11:00:01.500"),
+                ("2026-03-01 11:00:00.500", "parked", "It is poison.", "2026-03-01 11:00:02.500"),
+            ],
+        )
+        store.connection.commit()
+    ended = command(*STATUS)
+    assert ended.code == 1
+    assert "2 notices of Eventbrite wait, the oldest since 2026-03-01 12:00:00 UTC." in ended.said
+    assert "1 could not be worked on, lastly: It is poison." in ended.said
+    with ops.opened(tmp_path / "data" / "ops.sqlite") as store:
+        store.connection.execute(
+            "update inbox set state = 'done', settled_at = received_at where state = 'new'"
+        )
+        store.connection.commit()
+        for name in ("listen", "run"):
+            found = command(*STATUS, "--json").document["notices"]
+            assert (found["waiting"], found["parked"]) == (0, 1)
+            run_id = store.begin_run(name, datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            store.add_step(run_id, "eventbrite", status="ok", seconds=1.0, rows=(9, 9, 0))
+            store.end_run(run_id, status="ok", exit_code=0, seconds=1.0)
+    ended = command(*STATUS)
+    assert (ended.code, "No notice of Eventbrite waits." in ended.said) == (0, True)
+
+
 def test_status_answers_while_a_command_is_at_work_and_knows_a_killed_one(
     command: Command, tmp_path: Path
 ) -> None:

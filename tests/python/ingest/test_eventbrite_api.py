@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from boxoffice.errors import LONGEST_TEXT, BoxofficeError
-from ingest.eventbrite_api import Client, NotAccepted, TokenRefused, Unavailable, Withheld
+from boxoffice.eventbrite_api import Client, NotAccepted, TokenRefused, Unavailable, Withheld
 from tests.python.ingest.eventbrite_server import (
     ORG,
     TOKEN,
@@ -279,13 +279,13 @@ def test_what_does_not_pass_is_given_up(client: Client, eventbrite: Eventbrite, 
 
 
 def test_an_answer_that_does_not_come_is_given_up(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = requests.Session.get
+    asked = requests.Session.request
 
-    def impatient(session: requests.Session, url: str, **options: Any) -> requests.Response:
+    def impatient(session: requests.Session, *words: str, **options: Any) -> requests.Response:
         assert options["timeout"] == (10, 120)
-        return asked(session, url, **{**options, "timeout": (10, 0.05)})
+        return asked(session, *words, **{**options, "timeout": (10, 0.05)})
 
-    monkeypatch.setattr(requests.Session, "get", impatient)
+    monkeypatch.setattr(requests.Session, "request", impatient)
     with serving_nothing() as url:
         silent = Client(url, TOKEN, sleep=time.sleep, clock=time)
         with pytest.raises(Unavailable, match="ReadTimeout"):
@@ -489,3 +489,41 @@ def test_no_more_of_an_answer_is_kept_than_fits(client: Client, eventbrite: Even
     assert kept.response is not None
     assert len(kept.response) <= LONGEST_TEXT
     assert not any(TOKEN[:size] in kept.response for size in range(4, len(TOKEN)))
+
+
+def test_a_write_is_made_once_where_nobody_knows_what_came_of_it(
+    client: Client, eventbrite: Eventbrite, time: Time
+) -> None:
+    eventbrite.faults = [lambda request: error(503, "UNAVAILABLE")]
+    with pytest.raises(Unavailable):
+        client.send("POST", f"organizations/{ORG}/webhooks/", {"endpoint_url": "https://example.org"})
+    assert len(eventbrite.requests) == 1
+    with pytest.raises(Unavailable):
+        client.send("DELETE", "webhooks/1/")
+    assert len(eventbrite.requests) == 7
+    assert [call.request.split()[0] for call in client.failures] == ["POST", "DELETE"]
+
+
+def test_a_write_that_came_too_early_is_made_again(
+    client: Client, eventbrite: Eventbrite, time: Time
+) -> None:
+    too_many = error(429, "HIT_RATE_LIMIT", **{"retry-after": "7"})
+    eventbrite.faults = [on("webhooks", too_many, JSONResponse({"id": "1"}))]
+    assert client.send("POST", "webhooks/", {}) == {"id": "1"}
+    assert time.sleeps == [8]
+
+
+def test_the_tenth_that_is_kept_is_there_for_who_keeps_nothing(
+    server: tuple[Eventbrite, str], eventbrite: Eventbrite, time: Time
+) -> None:
+    many(eventbrite, 2)
+    eventbrite.used = 1899
+    client = Client(server[1], TOKEN, sleep=time.sleep, clock=time, kept=0, secrets=["s3cr3t"])
+    for _ in range(2):
+        ids(client)
+    eventbrite.faults = [always("orders", JSONResponse({"error_description": "s3cr3t"}, 400))]
+    with pytest.raises(NotAccepted):
+        ids(client)
+    client.close()
+    assert time.sleeps == []
+    assert "s3cr3t" not in str(client.failures[0])

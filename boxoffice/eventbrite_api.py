@@ -7,7 +7,7 @@ What Eventbrite sends back in `x-rate-limit` holds it in clear, so only its numb
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -91,12 +91,17 @@ class Budget:
         clock: seconds since the epoch.
         sleep: waits that many seconds.
         report: told, in a sentence, until when the run waits.
+        kept: the share of each window that is left to others.
     """
 
     def __init__(
-        self, clock: Callable[[], float], sleep: Callable[[float], None], report: Callable[[str], None]
+        self,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        report: Callable[[str], None],
+        kept: float = KEPT_FOR_WEBHOOKS,
     ) -> None:
-        self._clock, self._sleep, self._report = clock, sleep, report
+        self._clock, self._sleep, self._report, self._kept = clock, sleep, report, kept
         self._lock = threading.Lock()
         self._used = 0
         self._limit: int | None = None
@@ -147,7 +152,7 @@ class Budget:
             self._open -= 1
             if not buckets:
                 return
-            used, limit, reset = min(buckets, key=lambda bucket: _allowed(bucket[1]) - bucket[0])
+            used, limit, reset = min(buckets, key=lambda bucket: self._allowed(bucket[1]) - bucket[0])
             # The reset is in whole seconds.
             ends = self._clock() + reset + 1
             # Answers overtake each other: within one window a lower count is an older one.
@@ -166,11 +171,14 @@ class Budget:
         if self._limit is None or self._clock() >= self._ends:
             return 0.0
         spent = self._used + self._open
-        return 0.0 if spent < _allowed(self._limit) else max(self._ends - self._clock(), 0.1)
+        return 0.0 if spent < self._allowed(self._limit) else max(self._ends - self._clock(), 0.1)
+
+    def _allowed(self, limit: int) -> float:
+        return limit * (1 - self._kept)
 
 
 class Client:
-    """Reads Eventbrite's API. Safe to share between threads; each has its own connection.
+    """Eventbrite's API. Safe to share between threads; each has its own connection.
 
     Args:
         url: the API's base, `https://www.eventbriteapi.com/v3`.
@@ -179,6 +187,8 @@ class Client:
         clock: seconds since the epoch.
         report: told, in a sentence, until when the run waits.
         attempts: how often a call is made whose trouble may pass.
+        kept: the share of the hourly budget that is left to others.
+        secrets: what else must not be kept of a failed call.
 
     Attributes:
         failures: the calls that failed for good, in every thread; those that a retry made good are not there.
@@ -193,15 +203,18 @@ class Client:
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] = lambda sentence: None,
         attempts: int = ATTEMPTS,
+        kept: float = KEPT_FOR_WEBHOOKS,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._attempts = attempts
+        self._secrets = (token, *secrets)
         self._url = url.rstrip("/") + "/"
-        self._token, self._clock = token, clock
+        self._clock = clock
         self.failures: list[FailedCall] = []
         self._authorize = Bearer(token)
         self._stopping = threading.Event()
         self._sleep = sleep or self._stopping.wait
-        self.budget = Budget(clock, self._pause, report)
+        self.budget = Budget(clock, self._pause, report, kept)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
 
@@ -223,17 +236,37 @@ class Client:
             NotAccepted: Eventbrite does not accept the request.
             Stopped: `stop` was called.
         """
+        return self._persistently(path, _Again, lambda: self._once(path, params))
+
+    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One write, `POST` or `DELETE`.
+
+        Raises:
+            As `get`. After `Unavailable` a POST may have been carried out: it is made once only, unless it
+            was refused for there being too many calls.
+        """
+
+        def write() -> dict[str, Any]:
+            return _judge(path, {}, self._send(self._url + path, {}, method, body))
+
+        return self._persistently(path, _TooMany if method == "POST" else _Again, write)
+
+    def _persistently(
+        self, path: str, passing: type[_Again], call: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts),
-            retry=retry_if_exception_type(_Again),
+            retry=retry_if_exception_type(passing),
             wait=_backoff,
             sleep=lambda seconds: self.budget.park(seconds, "Eventbrite takes no more calls for now"),
             reraise=True,
         )
         try:
-            return retrying(self._once, path, params)
+            return retrying(call)
         except _Again as trouble:
-            problem = f"Eventbrite did not answer for {path} in {self._attempts} attempts: {trouble}."
+            attempts = retrying.statistics["attempt_number"]
+            tried = f"in {attempts} attempts" if attempts > 1 else "usably"
+            problem = f"Eventbrite did not answer for {path} {tried}: {trouble}."
             raise self._failed(
                 Unavailable(problem, "What was loaded before stays. Check the network, or run again later.")
             ) from None
@@ -336,15 +369,23 @@ class Client:
             url, query = onward, {}
         return _judge(path, query or params, response)
 
-    def _send(self, url: str, query: dict[str, Any]) -> requests.Response:
-        self._local.last = _Call(url, query)
+    def _send(
+        self, url: str, query: dict[str, Any], method: str = "GET", body: dict[str, Any] | None = None
+    ) -> requests.Response:
+        self._local.last = _Call(url, query, method=method)
         self.budget.take()
         header = None
         try:
             if self._stopping.is_set():
                 raise Stopped
-            response = self._session().get(
-                url, params=query, auth=self._authorize, timeout=(10, 120), allow_redirects=False
+            response = self._session().request(
+                method,
+                url,
+                params=query,
+                json=body,
+                auth=self._authorize,
+                timeout=(10, 120),
+                allow_redirects=False,
             )
             self._local.last.response = response
             header = response.headers.get("x-rate-limit")
@@ -361,7 +402,7 @@ class Client:
     def _failed(self, error: CallError) -> CallError:
         """The error, with this thread's last call, which is kept among the failures."""
         call: Call = self._local.last
-        error.call = failed(error, call, datetime.fromtimestamp(self._clock(), UTC), self._token)
+        error.call = failed(error, call, datetime.fromtimestamp(self._clock(), UTC), *self._secrets)
         self.failures.append(error.call)
         return error
 
@@ -387,10 +428,6 @@ class _Call(Call):
             *super().told(),
             *(f"x-rate-limit: {used}/{limit} reset={reset}s" for used, limit, reset in buckets),
         ]
-
-
-def _allowed(limit: int) -> float:
-    return limit * (1 - KEPT_FOR_WEBHOOKS)
 
 
 def _backoff(state: RetryCallState) -> float:
@@ -447,6 +484,6 @@ def _asked_wait(response: requests.Response) -> float | None:
     resets = [
         int(reset)
         for used, limit, reset in _BUCKET.findall(response.headers.get("x-rate-limit", ""))
-        if int(used) >= _allowed(int(limit))
+        if int(used) >= int(limit) * (1 - KEPT_FOR_WEBHOOKS)
     ]
     return max(resets) + 1.0 if resets else None

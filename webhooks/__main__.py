@@ -1,0 +1,234 @@
+"""`python -m webhooks`: receive what Eventbrite tells of changes, and have it worked on."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import asdict, fields
+from types import FrameType
+from typing import Any
+
+import click
+
+from boxoffice import alerts, ops, stand_ins
+from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
+from boxoffice.eventbrite_api import Client, Unavailable
+from boxoffice.session import NOTHING_DONE, WELL, observe
+from boxoffice.settings import Settings
+from boxoffice.terminal import Terminal
+from webhooks import addresses, inbox, receiver
+from webhooks.addresses import Address
+from webhooks.keeper import Keeper
+from webhooks.registration import Registered, Registration
+
+WORKER = (sys.executable, "-m", "webhooks.worker")
+REGISTERED_EVERY = 6 * 3600  # seconds: somebody may have deleted a webhook at Eventbrite
+LOOKED_EVERY = 60  # seconds, at whether somebody has to be told of trouble
+REGISTERED_AGAIN = 300  # seconds, when Eventbrite could not be reached
+
+
+def _listen(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    checked = addresses.checked(settings)
+    inbox.prepare(checked)
+    with (
+        closing(receiver.listening(checked.webhook_host, checked.webhook_port)) as listener,
+        stand_ins.started(checked) as ready,
+    ):
+        host, port = listener.getsockname()[:2]
+        here = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        reached = ready()
+        assert reached.webhook_secret is not None
+        address = Address(reached.webhook_url or here, reached.webhook_secret)
+        if settings.is_sandbox:
+            terminal.say("Sandbox mode, as nothing of yours is set: notices come from a stand-in.")
+        terminal.say(f"Listening on {here} for what comes to {address.url}/***; Ctrl-C stops it.")
+        terminal.say(f"How it is: {here}/healthz")
+        if settings.is_sandbox:
+            control = reached.eventbrite_api_url.removesuffix("/v3") + "/control"
+            terminal.say("Let a day pass in the stand-in, and what happens there is told here:")
+            terminal.say(f"  curl -d '{{\"days\": 1}}' {control}/evolve")
+        return _serve(settings, reached, address, listener, terminal)
+
+
+def _serve(
+    settings: Settings, reached: Settings, address: Address, listener: Any, terminal: Terminal
+) -> tuple[int, dict[str, Any]]:
+    keeper = Keeper(WORKER, _differences(settings, reached))
+    registrar: _Registrar | None = None
+    with inbox.opened(reached.ops_path, reached.eventbrite_api_url, address.secret) as box:
+        application = receiver.Receiver(
+            box, address.secret, on_stored=keeper.poke, worker=lambda: keeper.state
+        )
+        server = receiver.Server(application, lambda: registrar.start() if registrar else None)
+        registrar = _Registrar(reached, address, terminal, lambda: setattr(server, "should_exit", True))
+        keeper.start()
+        is_over = threading.Event()
+        # Not the worker's to tell: it may be what is not well.
+        teller = threading.Thread(target=_tell, args=(reached, is_over), name="teller", daemon=True)
+        teller.start()
+        # A polite kill ends like Ctrl-C.
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            with suppress(KeyboardInterrupt):
+                server.run(sockets=[listener])
+        finally:
+            terminal.say("Stopping: the worker ends what it is at.")
+            is_over.set()
+            registrar.stop()
+            keeper.stop()
+            teller.join()
+        counts = box.counts()
+    if registrar.trouble is not None:
+        raise ConfigurationError(registrar.trouble.problem, registrar.trouble.remedy)
+    came, waiting = application.stored, counts.get("new", 0)
+    terminal.say(f"Stopped. {came:,} notices came, {waiting:,} wait for the next start.")
+    registered = registrar.done and asdict(registrar.done)
+    return WELL, {"came": came, "notices": counts, "registered": registered, "worker_deaths": keeper.deaths}
+
+
+def _tell(settings: Settings, is_over: threading.Event) -> None:
+    while not is_over.wait(LOOKED_EVERY):
+        alerts.look_from_outside(settings)
+
+
+def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:
+    names = [each.name for each in fields(Settings) if each.name != "as_of"]
+    return {
+        name: getattr(reached, name) for name in names if getattr(reached, name) != getattr(settings, name)
+    }
+
+
+class _Registrar:
+    """Has Eventbrite send here, and looks now and then whether it still does; the receiver works meanwhile.
+
+    trouble: why it cannot be, where somebody has to mend it; `give_up` was called then.
+    """
+
+    def __init__(
+        self, settings: Settings, address: Address, terminal: Terminal, give_up: Callable[[], None]
+    ) -> None:
+        self._settings, self._address, self._terminal, self._give_up = settings, address, terminal, give_up
+        self._client = _client(settings)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="registrar", daemon=True)
+        self.done: Registered | None = None
+        self.trouble: BoxofficeError | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._client.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(self._register()):
+            pass
+
+    def _register(self) -> float:
+        """Returns after how many seconds to look again."""
+        with closing(inbox.connected(self._settings.ops_path)) as connection:
+            registration = Registration(self._client, connection, self._settings.eventbrite_organization_id)
+            try:
+                done = registration.register(self._address.endpoint)
+                if done.withheld and not done.kept + done.made:
+                    raise _withheld()
+            except Exception as error:
+                if self._stopping.is_set():
+                    return 0.0
+                return self._failed(error, connection)
+        if self.done != done:
+            self._terminal.say(_said(done))
+        self.done = done
+        return REGISTERED_EVERY
+
+    def _failed(self, error: Exception, connection: Any) -> float:
+        _keep_failures(self._client, connection)
+        if isinstance(error, Unavailable):
+            self._terminal.say(
+                f"{error.problem} Whether Eventbrite sends notices is looked at again in"
+                f" {REGISTERED_AGAIN // 60} minutes; those that come are taken."
+            )
+            return REGISTERED_AGAIN
+        if not isinstance(error, BoxofficeError):
+            error = BoxofficeError(f"Webhooks could not be registered: {type(error).__name__}.")
+        self.trouble = error
+        self._stopping.set()
+        self._give_up()
+        return 0.0
+
+
+def _withheld() -> ConfigurationError:
+    return ConfigurationError(
+        "EVENTBRITE_TOKEN may not manage the webhooks of any organization.",
+        "Give its owner a role that may, or use the token of somebody who has one.",
+    )
+
+
+def _said(done: Registered) -> str:
+    total = done.kept + done.made
+    words = [f"Eventbrite sends what changes in {total} {'organization' if total == 1 else 'organizations'}"]
+    words += [f"{count} {what}" for count, what in ((done.made, "made"), (done.deleted, "deleted")) if count]
+    if done.withheld:
+        words.append(f"the token may not manage the webhooks of {', '.join(done.withheld)}")
+    return f"{'; '.join(words)}."
+
+
+def _keep_failures(client: Client, connection: Any) -> None:
+    store = ops.Ops(connection)
+    while client.failures:
+        with suppress(ops.Error):
+            store.add_api_error(None, "eventbrite", client.failures.pop())
+
+
+def _client(settings: Settings) -> Client:
+    assert settings.eventbrite_token is not None
+    return Client(
+        settings.eventbrite_api_url,
+        settings.eventbrite_token,
+        kept=0,
+        secrets=[settings.webhook_secret] if settings.webhook_secret else [],
+    )
+
+
+def _unregister(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]]:
+    if not settings.is_sandbox and settings.eventbrite_token is None:
+        raise ConfigurationError(
+            "EVENTBRITE_TOKEN is not set.", "Without it no webhook can be deleted, nor was one made."
+        )
+    inbox.prepare(settings)
+    url, secret = settings.webhook_url, settings.webhook_secret
+    endpoint = Address(url, secret).endpoint if url and secret else None
+    with stand_ins.started(settings) as ready, closing(inbox.connected(settings.ops_path)) as connection:
+        client = _client(ready())
+        try:
+            registration = Registration(client, connection, settings.eventbrite_organization_id)
+            done = registration.unregister(endpoint)
+        except CallError as error:
+            _keep_failures(client, connection)
+            # Some may have been deleted before; the next time finds the rest.
+            terminal.error(str(error))
+            return NOTHING_DONE, {"problems": [{"problem": error.problem, "remedy": error.remedy}]}
+        finally:
+            client.close()
+    terminal.say(f"{done.deleted} webhooks were deleted at Eventbrite.")
+    return WELL, asdict(done)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--unregister", is_flag=True, help="Delete our webhooks at Eventbrite, and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+def main(unregister: bool, as_json: bool) -> None:
+    """Receive Eventbrite's notices and work on them until Ctrl-C. docs/webhooks.md tells how to set it up."""
+    sys.exit(observe("listen", _unregister if unregister else _listen, as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()
