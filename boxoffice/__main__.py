@@ -285,12 +285,18 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
 
 
 def build_and_publish(
-    session: Session, select: Sequence[str] = (), *, whole: bool = False, warm: "Warm | None" = None
+    session: Session,
+    select: Sequence[str] = (),
+    *,
+    whole: bool = False,
+    warm: "Warm | None" = None,
+    leaves_off: Callable[[], bool] = lambda: False,
 ) -> "BuildResult":
     """Build `select` (all when empty); publish gold if it was built and is sound.
 
     Args:
-        whole: make incremental models anew too. warm: the project, where it is kept parsed.
+        whole: make incremental models anew too. warm: the project, where it is kept parsed. leaves_off: as
+            `build.build`, which raises `LeftOff`.
     """
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
@@ -302,7 +308,14 @@ def build_and_publish(
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)
-        built = build.build(settings, select=select, whole=whole, warm=warm, progress=session.progress)
+        built = build.build(
+            settings,
+            select=select,
+            whole=whole,
+            warm=warm,
+            progress=session.progress,
+            leaves_off=leaves_off,
+        )
         step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"
@@ -499,10 +512,15 @@ class Hot:
             is_through &= bring(session, built.synced, settings=settings, unsound=built.unsound_sync)
         return is_through
 
-    def catch_up(self, session: Session) -> bool:
+    def catch_up(self, session: Session, *, leaves_off: Callable[[], bool] = lambda: False) -> bool:
         """What a run does after its ingest: all models, tests, publishing, both destinations. Returns whether
-        these could be asked to take it."""
-        return write_back(session, build_and_publish(session, warm=self.warm), lambda: session.settings)
+        these could be asked to take it.
+
+        Raises:
+            LeftOff: as `leaves_off` said so while models were built.
+        """
+        built = build_and_publish(session, warm=self.warm, leaves_off=leaves_off)
+        return write_back(session, built, lambda: session.settings)
 
 
 def _kept(
