@@ -23,14 +23,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from boxoffice.errors import BoxofficeError, ConfigurationError, explained
+from boxoffice.errors import ConfigurationError, explained
 from webhooks.inbox import Inbox, Notice
 
 logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 << 10  # a notice has some 300 bytes
 BODY_WITHIN = 10.0  # seconds
+ANSWER_WITHIN = 30.0  # seconds after the last answer, or after somebody connected
 MOST_WAITING = 600  # notices to be stored
 MOST_AT_ONCE = 500  # of one commit
 MOST_CONNECTIONS = 800  # most systems let a process hold 1,024 files
@@ -68,7 +70,7 @@ def _network(address: str) -> str:
     """Whoever has one IPv6 address has the 2^64 beside it."""
     with suppress(ValueError):
         found = ipaddress.ip_address(address)
-        if found.version == 6:
+        if found.version == 6 and found.ipv4_mapped is None:
             return str(ipaddress.ip_network((found, 64), strict=False))
     return address[:64]
 
@@ -187,10 +189,13 @@ class Receiver:
     def _store(self, notices: list[Notice]) -> bool:
         try:
             self._inbox.store(notices)
-        except (BoxofficeError, sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is: without the writer nobody would be answered any more
             if self._is_storing:
+                known = explained(error) or (error if isinstance(error, sqlite3.Error | OSError) else None)
                 logger.error(
-                    "Notices cannot be stored; their senders are told to come again: %s", _told(error)
+                    "Notices cannot be stored; their senders are told to come again: %s",
+                    known or type(error).__name__,
+                    exc_info=None if known else error,
                 )
             self._is_storing = False
         else:
@@ -215,10 +220,6 @@ async def _body(request: Request) -> bytes | None:
 
 def _busy(status: int) -> Response:
     return PlainTextResponse("Come again later.\n", status, RETRY_AFTER)
-
-
-def _told(error: Exception) -> str:
-    return str(explained(error) or error)
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -248,6 +249,31 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Connection(H11Protocol):
+    """Is closed when ANSWER_WITHIN passes without an answer: who sends nothing, or does not come to an end,
+    would hold one of MOST_CONNECTIONS for ever."""
+
+    _overdue: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._overdue = self.loop.call_later(ANSWER_WITHIN, self.transport.abort)
+
+
 class Server(uvicorn.Server):
     """Uvicorn for a receiver; `ready` is called once it answers."""
 
@@ -255,6 +281,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 receiver.app,
+                http=_Connection,
                 log_config=None,
                 access_log=False,  # its lines would hold the secret
                 server_header=False,
