@@ -65,6 +65,7 @@ class Worker:
         self._closed_until = 0.0
         self._closed_by = ""
         self._free_until = 0.0
+        self._minded: int | None = None  # the ops file that was looked at
         # What was under way when the worker before ended, nobody knows.
         self._is_owed = True
         self._left_since: float | None = None
@@ -98,7 +99,7 @@ class Worker:
                 lock.held(settings.lock_path, COMMAND, wait_seconds=LOCK_WAIT),
                 ops.opened(settings.ops_path) as store,
             ):
-                _mind_older_file(settings, store)
+                self._mind_older_file(settings, store)
                 self._work(settings, store)
             self._told = ""
         except LockedError:
@@ -115,6 +116,14 @@ class Worker:
                 self._catch_up_at = max(self._catch_up_at, self._closed_until)
         self._free_until = self._clock() + BREATH
         return BREATH
+
+    def _mind_older_file(self, settings: Settings, store: ops.Ops) -> None:
+        found = settings.ops_path.stat().st_ino
+        if found != self._minded and settings.warehouse_path.exists():
+            if ops.notice_older_file(store, settings.warehouse_path):
+                # Once is enough; and the next `run` is not to take this file for the one that it knew.
+                ops.copy_to_warehouse(store, settings.warehouse_path)
+            self._minded = found
 
     def _wait(self, now: float) -> float | None:
         due = self._box.next_due(now)
@@ -235,12 +244,6 @@ class Worker:
         self._catch_up_every = max(CATCH_UP_EVERY, (self._clock() - began) / CATCH_UP_SHARE)
         if is_through:
             self._vain, self._catch_up_at, self._is_owed = 0, None, False
-
-
-def _mind_older_file(settings: Settings, store: ops.Ops) -> None:
-    if settings.warehouse_path.exists() and ops.notice_older_file(store, settings.warehouse_path):
-        # Once is enough; and the next `run` is not to take this file for the one that it knew.
-        ops.copy_to_warehouse(store, settings.warehouse_path)
 
 
 def main() -> None:
