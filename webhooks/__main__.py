@@ -4,6 +4,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, fields
@@ -68,7 +69,9 @@ def _serve(
         keeper.start()
         is_over = threading.Event()
         # Not the worker's to tell: it may be what is not well.
-        teller = threading.Thread(target=_tell, args=(reached, is_over), name="teller", daemon=True)
+        teller = threading.Thread(
+            target=_tell, args=(reached, is_over, lambda: application.is_storing), name="teller", daemon=True
+        )
         teller.start()
         # A polite kill ends like Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
@@ -90,12 +93,24 @@ def _serve(
     return WELL, {"came": came, "notices": counts, "registered": registered, "worker_deaths": keeper.deaths}
 
 
-def _tell(settings: Settings, is_over: threading.Event) -> None:
-    while not is_over.wait(LOOKED_EVERY):
+def _tell(settings: Settings, is_over: threading.Event, is_storing: Callable[[], bool]) -> None:
+    was_storing, told_at = True, float("-inf")
+    while True:
         try:
+            with suppress(OSError):
+                alerts.sign_of_listener(settings).touch()
+            now = time.monotonic()
+            if is_storing() != was_storing and now - told_at >= alerts.QUIET.total_seconds():
+                was_storing, told_at = not was_storing, now
+                how = (
+                    "can be stored again" if was_storing else "cannot be stored: the listener's log says why"
+                )
+                alerts.say(settings, f"notices of Eventbrite {how}.")
             alerts.look_from_outside(settings)
         except Exception:  # whatever it is: the next trouble has to be told all the same
             logger.exception("Whether all is well could not be looked up.")
+        if is_over.wait(LOOKED_EVERY):
+            return
 
 
 def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Receiver:
         self._on_stored, self._worker = on_stored, worker
         self._wrong = Buckets(ticks)
         self._queue: asyncio.Queue[tuple[Notice, asyncio.Future[bool]]] = asyncio.Queue(most_waiting)
-        self._is_storing = True
+        self.is_storing = True
         self.stored = 0  # notices, so far
         self._waiting, self._counted_at = 0, float("-inf")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox")
@@ -155,11 +155,11 @@ class Receiver:
                 self._thread, self._inbox.waiting
             )
         state = {
-            "status": "ok" if self._is_storing else "cannot store notices",
+            "status": "ok" if self.is_storing else "cannot store notices",
             "waiting": self._waiting,
             "worker": self._worker(),
         }
-        return JSONResponse(state, 200 if self._is_storing else 503)
+        return JSONResponse(state, 200 if self.is_storing else 503)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -190,20 +190,20 @@ class Receiver:
         try:
             self._inbox.store(notices)
         except Exception as error:  # whatever it is: without the writer nobody would be answered any more
-            if self._is_storing:
+            if self.is_storing:
                 known = explained(error) or (error if isinstance(error, sqlite3.Error | OSError) else None)
                 logger.error(
                     "Notices cannot be stored; their senders are told to come again: %s",
                     known or type(error).__name__,
                     exc_info=None if known else error,
                 )
-            self._is_storing = False
+            self.is_storing = False
         else:
-            if not self._is_storing:
+            if not self.is_storing:
                 logger.warning("Notices can be stored again.")
-            self._is_storing = True
+            self.is_storing = True
             self.stored += len(notices)
-        return self._is_storing
+        return self.is_storing
 
 
 async def _body(request: Request) -> bytes | None:

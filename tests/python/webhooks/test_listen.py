@@ -18,7 +18,7 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from boxoffice import ops
+from boxoffice import alerts, ops
 from boxoffice import settings as settings_module
 from boxoffice.settings import ROOT
 from sandbox.server import StandIn, running
@@ -215,18 +215,23 @@ def test_a_listener_tells_of_a_schedule_that_stands_still(tmp_path: Path, stand_
 
 
 def test_an_alert_that_fails_keeps_no_later_one_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    is_over, looked = threading.Event(), list[int]()
+    settings = settings_module.load(environment(tmp_path))
+    settings.ops_path.parent.mkdir()
+    is_over, looked, said = threading.Event(), list[int](), list[str]()
 
-    def look(settings: Any) -> None:
+    def look(_: Any) -> None:
         looked.append(1)
-        if len(looked) > 1:
+        if len(looked) > 2:
             is_over.set()
         raise ZeroDivisionError
 
     monkeypatch.setattr("webhooks.__main__.LOOKED_EVERY", 0.001)
     monkeypatch.setattr("boxoffice.alerts.look_from_outside", look)
-    _tell(settings_module.load(environment(tmp_path)), is_over)
-    assert len(looked) == 2
+    monkeypatch.setattr("boxoffice.alerts.say", lambda _, text: said.append(text))
+    _tell(settings, is_over, lambda: len(looked) != 1)
+    assert len(looked) == 3
+    assert said == ["notices of Eventbrite cannot be stored: the listener's log says why."]
+    assert alerts.sign_of_listener(settings).exists()
 
 
 def test_a_refused_token_ends_it(tmp_path: Path, stand_in: StandIn) -> None:
