@@ -256,8 +256,12 @@ REPORTED = {
     ),
 }
 SHOWN_CALLS = 10_000  # a first run makes more than anybody reads, and each command's end copies them
+SHOWN_BATCHES = 1_000  # likewise of a listener, which makes some thousands a day
 # Models take what is there for what boxoffice made: a record that people had made stays a source.
+_LATE = f"run_id > (select max(run_id) from runs) - {SHOWN_BATCHES}"
 SHOWN_IF = {
+    "runs": f"(command <> 'listen' or {_LATE})",
+    "steps": f"({_LATE} or run_id in (select run_id from runs where command <> 'listen'))",
     "airtable_keys": "not is_adopted",
     "journal": f"call_id > (select max(call_id) from journal) - {SHOWN_CALLS}",
 }
