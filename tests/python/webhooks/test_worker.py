@@ -313,6 +313,41 @@ def test_a_run_at_work_is_waited_for(world: World) -> None:
     assert world.states == {"done": 1}
 
 
+def test_the_lock_is_free_for_a_while_whatever_wakes_the_worker(world: World) -> None:
+    world.tell("1")
+    world.tell("2", at=world.clock.now + 0.2)
+    world.clock.now += 0.5
+    wait = world.worker.look()
+    world.clock.now += 0.2
+    assert world.worker.look() == pytest.approx(0.1)  # woken by a notice, and the second is due
+    assert world.hot.asked == [["1"]]
+    world.clock.now += wait or 0
+    world.worker.look()
+    assert world.hot.asked == [["1"], ["2"]]
+
+
+def test_an_older_ops_file_has_destinations_read_again_once(world: World) -> None:
+    with ops.opened(world.settings.ops_path) as store:
+        run_id = store.begin_run("run", world.settings.as_of, is_sandbox=False)
+        ops.copy_to_warehouse(store, world.settings.warehouse_path)
+        with store.connection as connection:
+            connection.execute("delete from runs where run_id = ?", (run_id,))
+            binding = ("airtable", "app1", "sync_airtable__venues", "", "Venues", "tbl1", "2027-03-01", 1)
+            connection.execute("insert into bindings values (?, ?, ?, ?, ?, ?, ?, ?)", binding)
+
+    def reconciled_at(told: str) -> str | None:
+        world.tell(told)
+        world.work(5)
+        with ops.opened_to_read(world.settings.ops_path) as connection:
+            return connection.execute("select reconciled_at from bindings").fetchone()[0]
+
+    assert reconciled_at("1") is None
+    with ops.opened(world.settings.ops_path) as store, store.connection as connection:
+        connection.execute("update bindings set reconciled_at = '2027-03-01'")
+    assert reconciled_at("2") is not None
+    assert world.states == {"done": 2}
+
+
 def test_a_destination_that_takes_nothing_is_asked_again_ever_more_seldom(world: World) -> None:
     world.hot.is_through = world.hot.is_caught_up = False
     world.tell("1")
