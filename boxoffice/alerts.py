@@ -1,7 +1,7 @@
 """One short message to ALERT_WEBHOOK_URL when something is no longer well, and one when it is well again.
 
-What is not well is read from the ops file alone, so a message holds names of steps, counts and times: nothing
-of a person, nothing secret. What was told is kept there too, whichever process tells it, and so is never told
+What is not well is read from the ops file, so a message holds names of steps, counts and times: nothing of a
+person, nothing secret. What was told is kept there too, whichever process tells it, and so is never told
 twice.
 """
 
@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from boxoffice import status
 from boxoffice.ops import Error, as_text
@@ -17,16 +18,19 @@ from boxoffice.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# What goes to and fro is told of this often at most: the last of it when the time is over.
+# What goes to and fro is told of this often at most: the last of it when the time is over. So is what could
+# not be told.
 QUIET = timedelta(minutes=15)
 WITHIN = 10  # seconds
 MOST_REJECTED = 0.05  # of a step's rows
 STALE_AFTER = 3  # times SCHEDULE_MINUTES without a run
+GONE_AFTER = timedelta(minutes=10)  # without a sign of the listener, which gives one each minute
 WELL = {
     "run": "the latest run went well",
     "schedule": "runs are made again",
     "rejects": "few rows are rejected again",
     "webhooks": "notices of Eventbrite are worked on again",
+    "listener": "the listener is at work again, or no longer to be",
 }
 
 _LATEST = """
@@ -46,9 +50,9 @@ def look(settings: Settings, connection: sqlite3.Connection, now: datetime | Non
             before = _claimed(connection, topic, trouble is not None, now)
             if before is None:
                 continue
-            text = trouble or f"{WELL[topic]}."
-            if not _sent(url, f"boxoffice: {text}"):
-                _put_back(connection, topic, *before)
+            if not _sent(url, trouble or f"{WELL[topic]}."):
+                _put_back(connection, topic, before, now)
+                return
     except Error as error:
         logger.warning("Whether all is well could not be looked up: %s", error)
 
@@ -59,6 +63,17 @@ def look_from_outside(settings: Settings) -> None:
         return
     with suppress(Error), closing(sqlite3.connect(settings.ops_path, timeout=30)) as connection:
         look(settings, connection)
+
+
+def say(settings: Settings, text: str) -> None:
+    """Tell this, as often as it is called: what the ops file cannot tell of, as it cannot be written."""
+    if settings.alert_webhook_url is not None:
+        _sent(settings.alert_webhook_url, text)
+
+
+def sign_of_listener(settings: Settings) -> Path:
+    """The file whose time says when a listener was last at work."""
+    return settings.ops_path.with_suffix(".listening")
 
 
 def _found(
@@ -80,6 +95,7 @@ def _found(
     every = f"one was to come every {settings.schedule_minutes} minutes (SCHEDULE_MINUTES)"
     yield "schedule", f"no run since {last} UTC, and {every}." if is_stale else None
     yield "webhooks", _of_notices(connection, now)
+    yield "listener", _of_listener(settings, connection, now)
 
 
 def _of_run(state: str, started_at: str, steps: list[tuple[str, str]]) -> str | None:
@@ -109,34 +125,46 @@ def _of_notices(connection: sqlite3.Connection, now: datetime) -> str | None:
     return f"{'; '.join(said)}: `make status`."
 
 
-def _claimed(
-    connection: sqlite3.Connection, topic: str, is_bad: bool, now: datetime
-) -> tuple[bool, str | None] | None:
-    """What was told before, where something is to be told now; another process will not tell it too."""
+def _of_listener(settings: Settings, connection: sqlite3.Connection, now: datetime) -> str | None:
+    # Eventbrite sends here for as long as our webhooks are there.
+    if connection.execute("select 1 from hooks limit 1").fetchone() is None:
+        return None
+    with suppress(OSError):
+        last = datetime.fromtimestamp(sign_of_listener(settings).stat().st_mtime, UTC)
+        if now - last > GONE_AFTER:
+            return (
+                f"the listener is not at work since {as_text(last)} UTC: its log says why."
+                " If it is not to be: `python -m webhooks --unregister`."
+            )
+    return None
+
+
+def _claimed(connection: sqlite3.Connection, topic: str, is_bad: bool, now: datetime) -> bool | None:
+    """Whether it was bad before, where something is to be told now; another process will not tell it too."""
     with connection:
         connection.execute("begin immediate")
         row = connection.execute("select is_bad, told_at from alerts where topic = ?", (topic,)).fetchone()
         was_bad, told_at = (bool(row[0]), row[1]) if row else (False, None)
-        if is_bad == was_bad or (told_at is not None and told_at > as_text(now - QUIET)):
+        # A time that lies ahead is of a clock that was wrong.
+        is_recent = told_at is not None and as_text(now - QUIET) < told_at <= as_text(now)
+        if is_bad == was_bad or is_recent:
             return None
         connection.execute("insert or replace into alerts values (?, ?, ?)", (topic, is_bad, as_text(now)))
-    return was_bad, told_at
+    return was_bad
 
 
-def _put_back(connection: sqlite3.Connection, topic: str, was_bad: bool, told_at: str | None) -> None:
+def _put_back(connection: sqlite3.Connection, topic: str, was_bad: bool, now: datetime) -> None:
     with connection:
-        if told_at is None:
-            connection.execute("delete from alerts where topic = ?", (topic,))
-        else:
-            connection.execute("insert or replace into alerts values (?, ?, ?)", (topic, was_bad, told_at))
+        connection.execute("insert or replace into alerts values (?, ?, ?)", (topic, was_bad, as_text(now)))
 
 
 def _sent(url: str, text: str) -> bool:
     import requests
 
     try:
-        answer = requests.post(url, json={"text": text}, timeout=WITHIN, allow_redirects=False)
-    except requests.RequestException as error:
+        said = {"text": f"boxoffice: {text}"}
+        answer = requests.post(url, json=said, timeout=WITHIN, allow_redirects=False)
+    except (requests.RequestException, ValueError) as error:  # the latter of an address that is none
         # Its text holds the address, by which anybody could post there.
         logger.warning("ALERT_WEBHOOK_URL cannot be reached (%s).", type(error).__name__)
         return False

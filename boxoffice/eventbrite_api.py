@@ -187,6 +187,7 @@ class Client:
         clock: seconds since the epoch.
         report: told, in a sentence, until when the run waits.
         attempts: how often a call is made whose trouble may pass.
+        within: seconds of silence after which a call has failed.
         kept: the share of the hourly budget that is left to others.
         secrets: what else must not be kept of a failed call.
 
@@ -203,10 +204,11 @@ class Client:
         clock: Callable[[], float] = time.time,
         report: Callable[[str], None] = lambda sentence: None,
         attempts: int = ATTEMPTS,
+        within: float = 120.0,
         kept: float = KEPT_FOR_WEBHOOKS,
         secrets: Sequence[str] = (),
     ) -> None:
-        self._attempts = attempts
+        self._attempts, self._within = attempts, within
         self._secrets = (token, *secrets)
         self._url = url.rstrip("/") + "/"
         self._clock = clock
@@ -384,7 +386,7 @@ class Client:
                 params=query,
                 json=body,
                 auth=self._authorize,
-                timeout=(10, 120),
+                timeout=(10, self._within),
                 allow_redirects=False,
             )
             self._local.last.response = response

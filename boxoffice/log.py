@@ -1,10 +1,16 @@
-"""Log lines on stderr, at LOG_LEVEL, without secrets and without e-mail addresses."""
+"""Log lines on stderr, at LOG_LEVEL, without secrets and without e-mail addresses.
+
+One line each, `2026-03-01T12:00:00Z WARNING boxoffice.session: …`, time in UTC; a traceback follows its line.
+"""
 
 import logging
 import re
 import sys
+import threading
+import time
 from collections.abc import Iterable
-from urllib.parse import quote
+from types import TracebackType
+from urllib.parse import quote, urlsplit
 
 from boxoffice.settings import Settings
 
@@ -25,21 +31,28 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
 class MaskingFormatter(logging.Formatter):
     """Masks the finished line, traceback included: a filter would see the arguments only."""
 
+    converter = time.gmtime  # type: ignore[assignment]
+
     def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
         # A token of two letters would blot out half of every word.
         self.secrets = tuple(secret for secret in secrets if len(secret) >= 8)
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record), self.secrets)
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # What somebody else wrote must not look like a line of ours.
+        return super().formatMessage(record).replace("\r", "\\r").replace("\n", "\\n")
+
 
 def set_up(settings: Settings) -> None:
-    """Send log lines to stderr: ours from LOG_LEVEL on, libraries' from ERROR on."""
+    """Send log lines to stderr: ours from LOG_LEVEL on, libraries' from ERROR on, and what nobody catches."""
     handler = logging.StreamHandler(sys.stderr)
+    addresses = [url for url in (settings.alert_webhook_url, settings.sheets_url) if url]
     secrets = (
         *(settings.eventbrite_token, settings.airtable_token, settings.civicrm_api_key),
-        *(settings.webhook_secret, settings.alert_webhook_url, settings.sheets_url),
+        *(settings.webhook_secret, *addresses, *(urlsplit(url).path for url in addresses)),
     )
     handler.setFormatter(MaskingFormatter(filter(None, secrets)))
     root = logging.getLogger()
@@ -47,3 +60,15 @@ def set_up(settings: Settings) -> None:
     root.setLevel(logging.ERROR)
     for name in OURS:
         logging.getLogger(name).setLevel(settings.log_level)
+    # The interpreter would print it as it is.
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _uncaught
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if error is not None and isinstance(error, Exception):
+        logging.getLogger("boxoffice").critical("Nobody foresaw this.", exc_info=(kind, error, trace))
+    elif error is not None and kind is not SystemExit:
+        sys.__excepthook__(kind, error, trace)

@@ -256,8 +256,12 @@ REPORTED = {
     ),
 }
 SHOWN_CALLS = 10_000  # a first run makes more than anybody reads, and each command's end copies them
+SHOWN_BATCHES = 1_000  # likewise of a listener, which makes some thousands a day
 # Models take what is there for what boxoffice made: a record that people had made stays a source.
+_LATE = f"run_id > (select max(run_id) from runs) - {SHOWN_BATCHES}"
 SHOWN_IF = {
+    "runs": f"(command <> 'listen' or {_LATE})",
+    "steps": f"({_LATE} or run_id in (select run_id from runs where command <> 'listen'))",
     "airtable_keys": "not is_adopted",
     "journal": f"call_id > (select max(call_id) from journal) - {SHOWN_CALLS}",
 }
@@ -561,21 +565,27 @@ def copy_to_warehouse(ops: Ops, warehouse: Path) -> None:
         connection.execute("commit")
 
 
-def notice_older_file(ops: Ops, warehouse: Path) -> None:
+def notice_older_file(ops: Ops, warehouse: Path) -> bool:
     """When the warehouse tells of a run that this file does not know, an older file was put back (or a new
-    one made): what destinations hold by now has to be read again before anything is sent to them."""
+    one made): what destinations hold by now has to be read again before anything is sent to them.
+
+    Returns:
+        Whether that is so. It is until `copy_to_warehouse`.
+    """
     import duckdb
 
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         shown = "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'runs'"
         if not connection.execute(shown).fetchall():
-            return
+            return False
         latest = "select run_id, started_at::varchar from ops.runs order by run_id desc limit 1"
         for run in connection.execute(latest).fetchall():
             known = "select 1 from runs where run_id = ? and started_at = ?"
             if ops.connection.execute(known, run).fetchone() is None:
                 with ops.connection:
                     ops.connection.execute("update bindings set reconciled_at = null")
+                return True
+        return False
 
 
 def _make_private(path: Path) -> None:

@@ -182,6 +182,7 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
     terminal = Terminal(as_json=as_json)
     # A polite kill ends like Ctrl-C: children stopped, run recorded.
     signal.signal(signal.SIGTERM, _interrupt)
+    settings = None
     try:
         settings = settings_module.load()
         log.set_up(settings)
@@ -200,6 +201,8 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
             session = Session(command, settings, terminal, store)
             return _conduct(session, body)
     except (KeyboardInterrupt, Exception) as error:
+        if settings is not None and command == "run":
+            _tell_early_end(settings, error)
         # Trouble that escapes the body's own frame came before its first step.
         return _ended_early(terminal, command, error)
 
@@ -252,6 +255,16 @@ def observe(
     return exit_code
 
 
+def _tell_early_end(settings: Settings, error: BaseException) -> None:
+    """Where only cron makes runs nobody else tells of one that crashed, or of a schedule that stands still as
+    none can begin."""
+    known = _known(error) if isinstance(error, Exception) else None
+    if known is None or isinstance(known, ConfigurationError | LockedError):
+        alerts.look_from_outside(settings)
+    else:
+        alerts.say(settings, f"the run could not begin: {known.problem}")
+
+
 def _ended_early(terminal: Terminal, command: str, error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return _refused(terminal, command, STOPPED, BoxofficeError("Stopped before anything was done."))
@@ -286,13 +299,16 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
         ops.copy_to_warehouse(session.ops, session.settings.warehouse_path)
         for action in session.at_end:
             action()
-        alerts.look(session.settings, session.ops.connection)
     except Exception as error:
         known = explained(error)
         if known is None:
             raise
         session.problem("ops", known)
         exit_code = max(exit_code, LOOK)
+        if session.command == "run":
+            alerts.say(session.settings, f"what the run did could not be kept: {known.problem}")
+    else:
+        alerts.look(session.settings, session.ops.connection)
     if exit_code == NOTHING_DONE:
         return _refused(session.terminal, session.command, exit_code, session.problems[0][1])
     session.summary()

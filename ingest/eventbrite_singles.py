@@ -28,6 +28,10 @@ from ingest.eventbrite import EXPANSIONS, SOURCE, Single
 
 THREADS = 6
 DOWN_FOR = 30.0  # seconds to leave Eventbrite alone when it does not answer at all
+# An Eventbrite that hangs must not keep the lock from others: so long is an answer waited for, and after so
+# many objects in a row without one the others are left for the next time.
+ANSWER_WITHIN = 20.0  # seconds
+ENOUGH = 6
 # Of an order's costs, those that the organization's listing shows: an order read either way is one version.
 LISTED_COSTS = frozenset({"base_price", "eventbrite_fee", "gross", "payment_fee", "tax"})
 OF_AN_ORDER = f"{EXPANSIONS['orders']},attendees,attendees.{EXPANSIONS['attendees']}"
@@ -78,6 +82,7 @@ def client_for(settings: Settings, sleep: Callable[[float], None] = time.sleep) 
         settings.eventbrite_token,
         sleep=wait,
         attempts=2,
+        within=ANSWER_WITHIN,
         kept=0,
         secrets=[settings.webhook_secret or ""],
     )
@@ -100,6 +105,13 @@ class Fetched:
     closed_for: float | None = None
     problem: BoxofficeError | None = None
     changed_at: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    @property
+    def orders(self) -> set[str]:
+        """Ids of the orders that came, or an attendee of which came."""
+        names = {"orders": "id", "attendees": "order_id"}
+        keys = (each.item.get(names[each.table]) for each in self.objects if each.table in names)
+        return {str(key) for key in keys if key}
 
 
 def fetch(client: Client, settings: Settings, wanted: Sequence[Wanted]) -> Fetched:
@@ -154,6 +166,7 @@ class _Fetching:
         self.found = Fetched()
         self._owners = dict(held.events)
         self._is_answered = False
+        self._unanswered = 0  # objects, since the last answer
 
     def run(self, wanted: Sequence[Wanted]) -> None:
         of = {kind: [each for each in wanted if each.type == kind] for kind in KINDS}
@@ -191,11 +204,12 @@ class _Fetching:
         }
         for key, answer in self._all(asked, None).items():
             self._keep(key, "venues", answer, organization_id=self._held.venues[key.id])
-        if self.found.failed and not self._is_answered and self.found.closed_for is None:
+        is_silent = not self._is_answered or self._unanswered >= ENOUGH
+        if self.found.failed and is_silent and self.found.closed_for is None:
             self._find_out()
 
     def _find_out(self) -> None:
-        """Nothing was answered: one more call tells whether Eventbrite is down, or these are at fault."""
+        """No more is answered: one more call tells whether Eventbrite is down, or these are at fault."""
         try:
             self._client.get("users/me/")
         except Closed as closed:
@@ -212,21 +226,24 @@ class _Fetching:
         def one(key: Key) -> None:
             try:
                 # What is closed for one is closed for all.
-                if self.found.closed_for is None:
+                if self.found.closed_for is None and self._unanswered < ENOUGH:
                     came[key] = self._get(key, paths[key], expand)
-                    self._is_answered = True
+                    self._answered()
             except Closed as closed:
                 self.found.closed_for = closed.seconds
             except TokenRefused as problem:
                 self.found.closed_for, self.found.problem = DOWN_FOR, problem
             except Withheld as problem:
                 self.found.missing[key] = problem
-                self._is_answered = True
+                self._answered()
             except BoxofficeError as problem:
                 # An abandoned checkout is gone, says the reference.
                 is_gone = isinstance(problem, NotAccepted) and "ORDER_EXPIRED" in problem.problem
                 (self.found.missing if is_gone else self.found.failed)[key] = problem
-                self._is_answered |= not isinstance(problem, Unavailable)
+                if isinstance(problem, Unavailable):
+                    self._unanswered += 1
+                else:
+                    self._answered()
             except Stopped:
                 pass
 
@@ -237,6 +254,9 @@ class _Fetching:
                 self._client.stop()
                 raise
         return came
+
+    def _answered(self) -> None:
+        self._is_answered, self._unanswered = True, 0
 
     def _get(self, key: Key, path: str, expand: str | None) -> _Answer:
         try:

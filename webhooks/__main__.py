@@ -1,8 +1,10 @@
 """`python -m webhooks`: receive what Eventbrite tells of changes, and have it worked on."""
 
+import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, fields
@@ -12,15 +14,17 @@ from typing import Any
 import click
 
 from boxoffice import alerts, ops, stand_ins
-from boxoffice.errors import BoxofficeError, CallError, ConfigurationError
+from boxoffice.errors import BoxofficeError, CallError, ConfigurationError, explained
 from boxoffice.eventbrite_api import Client, Unavailable
-from boxoffice.session import NOTHING_DONE, WELL, observe
+from boxoffice.session import LOOK, NOTHING_DONE, WELL, observe
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 from webhooks import addresses, inbox, receiver
 from webhooks.addresses import Address
 from webhooks.keeper import Keeper
 from webhooks.registration import Registered, Registration
+
+logger = logging.getLogger("webhooks")
 
 WORKER = (sys.executable, "-m", "webhooks.worker")
 REGISTERED_EVERY = 6 * 3600  # seconds: somebody may have deleted a webhook at Eventbrite
@@ -65,7 +69,9 @@ def _serve(
         keeper.start()
         is_over = threading.Event()
         # Not the worker's to tell: it may be what is not well.
-        teller = threading.Thread(target=_tell, args=(reached, is_over), name="teller", daemon=True)
+        teller = threading.Thread(
+            target=_tell, args=(reached, is_over, lambda: application.is_storing), name="teller", daemon=True
+        )
         teller.start()
         # A polite kill ends like Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
@@ -87,9 +93,24 @@ def _serve(
     return WELL, {"came": came, "notices": counts, "registered": registered, "worker_deaths": keeper.deaths}
 
 
-def _tell(settings: Settings, is_over: threading.Event) -> None:
-    while not is_over.wait(LOOKED_EVERY):
-        alerts.look_from_outside(settings)
+def _tell(settings: Settings, is_over: threading.Event, is_storing: Callable[[], bool]) -> None:
+    was_storing, told_at = True, float("-inf")
+    while True:
+        try:
+            with suppress(OSError):
+                alerts.sign_of_listener(settings).touch()
+            now = time.monotonic()
+            if is_storing() != was_storing and now - told_at >= alerts.QUIET.total_seconds():
+                was_storing, told_at = not was_storing, now
+                how = (
+                    "can be stored again" if was_storing else "cannot be stored: the listener's log says why"
+                )
+                alerts.say(settings, f"notices of Eventbrite {how}.")
+            alerts.look_from_outside(settings)
+        except Exception:  # whatever it is: the next trouble has to be told all the same
+            logger.exception("Whether all is well could not be looked up.")
+        if is_over.wait(LOOKED_EVERY):
+            return
 
 
 def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:
@@ -102,7 +123,7 @@ def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:
 class _Registrar:
     """Has Eventbrite send here, and looks now and then whether it still does; the receiver works meanwhile.
 
-    trouble: why it cannot be, where somebody has to mend it; `give_up` was called then.
+    trouble: why it never could be, where somebody has to mend it; `give_up` was called then.
     """
 
     def __init__(
@@ -112,6 +133,7 @@ class _Registrar:
         self._client = _client(settings)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="registrar", daemon=True)
+        self._told = ""
         self.done: Registered | None = None
         self.trouble: BoxofficeError | None = None
 
@@ -125,40 +147,50 @@ class _Registrar:
             self._thread.join()
 
     def _keep(self) -> None:
-        while not self._stopping.wait(self._register()):
+        while not self._stopping.wait(self.look()):
             pass
 
-    def _register(self) -> float:
+    def look(self) -> float:
         """Returns after how many seconds to look again."""
+        try:
+            done = self._registered()
+        except Exception as error:  # whatever it is: nobody else looks again
+            return 0.0 if self._stopping.is_set() else self._failed(error)
+        if self.done != done or self._told:
+            self._terminal.say(_said(done))
+        self.done, self._told = done, ""
+        return REGISTERED_EVERY
+
+    def _registered(self) -> Registered:
         with closing(inbox.connected(self._settings.ops_path)) as connection:
             registration = Registration(self._client, connection, self._settings.eventbrite_organization_id)
             try:
                 done = registration.register(self._address.endpoint)
-                if done.withheld and not done.kept + done.made:
-                    raise _withheld()
-            except Exception as error:
-                if self._stopping.is_set():
-                    return 0.0
-                return self._failed(error, connection)
-        if self.done != done:
-            self._terminal.say(_said(done))
-        self.done = done
-        return REGISTERED_EVERY
+            finally:
+                _keep_failures(self._client, connection)
+        if done.withheld and not done.kept + done.made:
+            raise _withheld()
+        return done
 
-    def _failed(self, error: Exception, connection: Any) -> float:
-        _keep_failures(self._client, connection)
-        if isinstance(error, Unavailable):
+    def _failed(self, error: Exception) -> float:
+        # When it starts somebody is there to mend it. Later it may come right again by itself.
+        is_first = self.done is None
+        if is_first and isinstance(error, BoxofficeError) and not isinstance(error, Unavailable):
+            self.trouble = error
+            self._stopping.set()
+            self._give_up()
+            return 0.0
+        what = error if isinstance(error, ops.Error) else type(error).__name__
+        known = explained(error) or BoxofficeError(f"Webhooks could not be looked at: {what}.")
+        said = known.problem if isinstance(error, Unavailable) else str(known)
+        if said != self._told:
+            logger.debug("webhooks could not be looked at", exc_info=error)
             self._terminal.say(
-                f"{error.problem} Whether Eventbrite sends notices is looked at again in"
-                f" {REGISTERED_AGAIN // 60} minutes; those that come are taken."
+                f"{said} Whether Eventbrite sends notices is looked at every {REGISTERED_AGAIN // 60} minutes"
+                " until that works; those that come are taken."
             )
-            return REGISTERED_AGAIN
-        if not isinstance(error, BoxofficeError):
-            error = BoxofficeError(f"Webhooks could not be registered: {type(error).__name__}.")
-        self.trouble = error
-        self._stopping.set()
-        self._give_up()
-        return 0.0
+        self._told = said
+        return REGISTERED_AGAIN
 
 
 def _withheld() -> ConfigurationError:
@@ -173,8 +205,12 @@ def _said(done: Registered) -> str:
     words = [f"Eventbrite sends what changes in {total} {'organization' if total == 1 else 'organizations'}"]
     words += [f"{count} {what}" for count, what in ((done.made, "made"), (done.deleted, "deleted")) if count]
     if done.withheld:
-        words.append(f"the token may not manage the webhooks of {', '.join(done.withheld)}")
+        words.append(_not_managed(done))
     return f"{'; '.join(words)}."
+
+
+def _not_managed(done: Registered) -> str:
+    return f"the token may not manage the webhooks of {', '.join(done.withheld)}"
 
 
 def _keep_failures(client: Client, connection: Any) -> None:
@@ -215,7 +251,9 @@ def _unregister(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, 
         finally:
             client.close()
     terminal.say(f"{done.deleted} webhooks were deleted at Eventbrite.")
-    return WELL, asdict(done)
+    if done.withheld:
+        terminal.error(f"Look at Eventbrite's page whether some are left: {_not_managed(done)}.")
+    return LOOK if done.withheld else WELL, asdict(done)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -307,18 +307,15 @@ class Inbox:
         at: float,
         error: str,
         api_error_id: int | None = None,
-        *,
-        counts: bool = True,
     ) -> None:
-        """Try them again at this time, in seconds since the epoch. counts: as an attempt of theirs; not where
-        the trouble was nothing of theirs, as a spent budget."""
+        """Try them again at this time, in seconds since the epoch; it counts as an attempt of theirs."""
         moment = _text(at)
         with self._connection:
             self._connection.executemany(
                 "update inbox set not_before = ?, attempts = ?, error = ?, api_error_id = ?"
                 " where notice_id = ?",
                 [
-                    (moment, pointer.attempts + counts, error, api_error_id, notice)
+                    (moment, pointer.attempts + 1, error, api_error_id, notice)
                     for pointer in pointers
                     for notice in pointer.notices
                 ],

@@ -23,14 +23,16 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from boxoffice.errors import BoxofficeError, ConfigurationError, explained
+from boxoffice.errors import ConfigurationError, explained
 from webhooks.inbox import Inbox, Notice
 
 logger = logging.getLogger(__name__)
 
 LARGEST_BODY = 64 << 10  # a notice has some 300 bytes
 BODY_WITHIN = 10.0  # seconds
+ANSWER_WITHIN = 30.0  # seconds after the last answer, or after somebody connected
 MOST_WAITING = 600  # notices to be stored
 MOST_AT_ONCE = 500  # of one commit
 MOST_CONNECTIONS = 800  # most systems let a process hold 1,024 files
@@ -68,7 +70,7 @@ def _network(address: str) -> str:
     """Whoever has one IPv6 address has the 2^64 beside it."""
     with suppress(ValueError):
         found = ipaddress.ip_address(address)
-        if found.version == 6:
+        if found.version == 6 and found.ipv4_mapped is None:
             return str(ipaddress.ip_network((found, 64), strict=False))
     return address[:64]
 
@@ -98,7 +100,7 @@ class Receiver:
         self._on_stored, self._worker = on_stored, worker
         self._wrong = Buckets(ticks)
         self._queue: asyncio.Queue[tuple[Notice, asyncio.Future[bool]]] = asyncio.Queue(most_waiting)
-        self._is_storing = True
+        self.is_storing = True
         self.stored = 0  # notices, so far
         self._waiting, self._counted_at = 0, float("-inf")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox")
@@ -153,11 +155,11 @@ class Receiver:
                 self._thread, self._inbox.waiting
             )
         state = {
-            "status": "ok" if self._is_storing else "cannot store notices",
+            "status": "ok" if self.is_storing else "cannot store notices",
             "waiting": self._waiting,
             "worker": self._worker(),
         }
-        return JSONResponse(state, 200 if self._is_storing else 503)
+        return JSONResponse(state, 200 if self.is_storing else 503)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -187,18 +189,21 @@ class Receiver:
     def _store(self, notices: list[Notice]) -> bool:
         try:
             self._inbox.store(notices)
-        except (BoxofficeError, sqlite3.Error, OSError) as error:
-            if self._is_storing:
+        except Exception as error:  # whatever it is: without the writer nobody would be answered any more
+            if self.is_storing:
+                known = explained(error) or (error if isinstance(error, sqlite3.Error | OSError) else None)
                 logger.error(
-                    "Notices cannot be stored; their senders are told to come again: %s", _told(error)
+                    "Notices cannot be stored; their senders are told to come again: %s",
+                    known or type(error).__name__,
+                    exc_info=None if known else error,
                 )
-            self._is_storing = False
+            self.is_storing = False
         else:
-            if not self._is_storing:
+            if not self.is_storing:
                 logger.warning("Notices can be stored again.")
-            self._is_storing = True
+            self.is_storing = True
             self.stored += len(notices)
-        return self._is_storing
+        return self.is_storing
 
 
 async def _body(request: Request) -> bytes | None:
@@ -215,10 +220,6 @@ async def _body(request: Request) -> bytes | None:
 
 def _busy(status: int) -> Response:
     return PlainTextResponse("Come again later.\n", status, RETRY_AFTER)
-
-
-def _told(error: Exception) -> str:
-    return str(explained(error) or error)
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -248,6 +249,31 @@ def listening(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Connection(H11Protocol):
+    """Is closed when ANSWER_WITHIN passes without an answer: who sends nothing, or does not come to an end,
+    would hold one of MOST_CONNECTIONS for ever."""
+
+    _overdue: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._overdue = self.loop.call_later(ANSWER_WITHIN, self.transport.abort)
+
+
 class Server(uvicorn.Server):
     """Uvicorn for a receiver; `ready` is called once it answers."""
 
@@ -255,6 +281,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 receiver.app,
+                http=_Connection,
                 log_config=None,
                 access_log=False,  # its lines would hold the secret
                 server_header=False,

@@ -67,6 +67,8 @@ class Worker:
         self._settings, self._box, self._hot, self._clock = settings, box, hot, clock
         self._closed_until = 0.0
         self._closed_by = ""
+        self._free_until = 0.0
+        self._minded: int | None = None  # the ops file that was looked at
         # What was under way when the worker before ended, nobody knows.
         self._is_owed = True
         self._left_since: float | None = None
@@ -94,6 +96,9 @@ class Worker:
         wait = self._wait(now)
         if wait is None or wait > 0:
             return wait
+        # Whatever woke the worker: under a steady stream of notices a `run` would never get the lock.
+        if 0 < self._free_until - now <= BREATH:
+            return self._free_until - now
         try:
             settings = self._settings()
             with (
@@ -103,6 +108,7 @@ class Worker:
                 if self._told:
                     # Before Eventbrite is asked once more for what then has nowhere to go.
                     check_warehouse(settings)
+                self._mind_older_file(settings, store)
                 self._work(settings, store)
             if self._told:
                 logger.info("Notices are worked on again.")
@@ -119,7 +125,16 @@ class Worker:
             self._closed_until = self._clock() + min(TROUBLE * 2.0**self._costly, LONGEST_TROUBLE)
             if self._catch_up_at is not None:
                 self._catch_up_at = max(self._catch_up_at, self._closed_until)
+        self._free_until = self._clock() + BREATH
         return BREATH
+
+    def _mind_older_file(self, settings: Settings, store: ops.Ops) -> None:
+        found = settings.ops_path.stat().st_ino
+        if found != self._minded and settings.warehouse_path.exists():
+            if ops.notice_older_file(store, settings.warehouse_path):
+                # Once is enough; and the next `run` is not to take this file for the one that it knew.
+                ops.copy_to_warehouse(store, settings.warehouse_path)
+            self._minded = found
 
     def _wait(self, now: float) -> float | None:
         due = self._box.next_due(now)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from boxoffice import alerts, ops
+from boxoffice import alerts, lock, ops, session
 from boxoffice.settings import Settings
-from tests.python.boxoffice.conftest import Command
+from tests.python.boxoffice.conftest import Command, environment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+CRASH = "import sys; from boxoffice.session import conduct; sys.exit(conduct('run', lambda session: 1 / 0))"
 CONDUCT = (
     "import sys; from boxoffice.session import conduct; from boxoffice.errors import BoxofficeError\n"
     "def body(session):\n"
@@ -161,14 +163,48 @@ def test_what_could_not_be_told_is_told_later_and_the_address_is_in_no_log(
     world.ran("look")
     url, world.chat.status = world.chat.url, 500
     assert len(world.told()) == 1
+    assert world.told() == []  # not every minute
+    world.now += timedelta(minutes=15)
     world.settings = replace(world.settings, alert_webhook_url="http://127.0.0.1:9/s3cr3tpath")
     world.told()
+    world.now += timedelta(minutes=15)
     world.settings, world.chat.status = replace(world.settings, alert_webhook_url=url), 204
     assert len(world.told()) == 1
     assert world.told() == []
     assert "does not take messages (answer 500)" in caplog.text
     assert "cannot be reached" in caplog.text
     assert "s3cr3tpath" not in caplog.text
+
+
+def test_a_clock_that_was_wrong_silences_nothing(world: World) -> None:
+    world.ran("look", minutes=60 * 24 * 365)
+    assert len(world.told()) == 1
+    with world.ops.connection as connection:
+        connection.execute("delete from runs")
+    world.now = NOW
+    world.ran("ok")
+    assert world.told() == ["boxoffice: the latest run went well."]
+
+
+def test_a_listener_that_is_gone_is_told_for_as_long_as_notices_come(world: World) -> None:
+    sign = alerts.sign_of_listener(world.settings)
+    sign.touch()
+    os.utime(sign, (NOW.timestamp(), NOW.timestamp()))
+    world.ran("ok", minutes=11)
+    assert world.told() == []  # nothing is to come here
+    with world.ops.connection as connection:
+        connection.execute("insert into hooks values ('1', '2', '')")
+    assert world.told() == [
+        "boxoffice: the listener is not at work since 2026-03-01 12:00:00 UTC: its log says why."
+        " If it is not to be: `python -m webhooks --unregister`."
+    ]
+    world.now += timedelta(minutes=20)
+    os.utime(sign, (world.now.timestamp(), world.now.timestamp()))
+    world.ran("ok", minutes=10)
+    assert world.told() == ["boxoffice: the listener is at work again, or no longer to be."]
+    sign.unlink()
+    world.ran("ok")
+    assert world.told() == []  # it never was here
 
 
 def test_two_processes_do_not_tell_the_same(world: World) -> None:
@@ -187,6 +223,36 @@ def test_who_has_not_opened_the_ops_file_tells_too(world: World, tmp_path: Path)
     world.ran("refused")
     alerts.look_from_outside(world.settings)
     assert any("was not possible" in text for text in world.chat.said)
+
+
+def test_a_run_that_crashes_or_cannot_begin_tells_it_where_nobody_else_does(
+    command: Command, chat: Chat, tmp_path: Path
+) -> None:
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        command("-c", CRASH, environ={"ALERT_WEBHOOK_URL": chat.url})
+    assert [said.endswith("UTC crashed: `make status`.") for said in chat.said] == [True]
+    url = {"ALERT_WEBHOOK_URL": chat.url}
+    with sqlite3.connect(tmp_path / "data" / "ops.sqlite") as connection:
+        connection.execute("update runs set status = 'ok', started_at = '2026-01-01 00:00:00'")
+    with lock.held(tmp_path / "data" / "ops.lock", "listen", wait_seconds=0):
+        assert command("-m", "boxoffice", "run", environ=url).code == 2
+    assert "no run since 2026-01-01 00:00:00 UTC" in chat.said[-1]
+    (tmp_path / "data" / "warehouse.duckdb").write_bytes(b"nothing" * 9999)
+    assert command("-m", "boxoffice", "run", environ=url).code == 2
+    assert "the run could not begin: " in chat.said[-1]
+
+
+def test_what_a_run_did_and_could_not_keep_is_told(
+    settings: Settings, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: ops.Ops, days: int) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    for name, value in {**environment(settings.ops_path.parents[1]), "ALERT_WEBHOOK_URL": chat.url}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ops.Ops, "drop_old", full)
+    assert session.conduct("run", lambda session: None, as_json=True) == 1
+    assert chat.said == ["boxoffice: what the run did could not be kept: The disk is full."]
 
 
 def test_a_command_that_fails_tells_it_without_a_person(command: Command, chat: Chat, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 import io
 import logging
+import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice import log
-from boxoffice.settings import Settings
+from boxoffice.settings import ROOT, Settings
+from tests.python.boxoffice.conftest import process_environment
 from tests.python.examples import examples
 
 TOKEN = "PRIVATETOKEN123"
@@ -39,6 +43,40 @@ def test_secrets_and_people_are_masked_in_messages_and_tracebacks(
     assert "ValueError" in written
     for secret in (TOKEN, "abc.def", "ann.chovy", "example.org", "noise"):
         assert secret not in written
+
+
+CRASH = """
+import threading, time
+from boxoffice import log, settings
+log.set_up(settings.load())
+threading.Thread(target=lambda: {}["bob@example.org PRIVATETOKEN123"]).start()
+raise ValueError("ann@example.org PRIVATETOKEN123")
+"""
+
+
+def test_what_nobody_catches_is_masked_too(tmp_path: Path) -> None:
+    environ = process_environment(tmp_path, {"EVENTBRITE_TOKEN": TOKEN})
+    ended = subprocess.run(
+        [sys.executable, "-c", CRASH], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("Traceback") == 2
+    assert "ValueError: ***@*** ***" in ended.stderr
+    assert not [word for word in (TOKEN, "ann@", "bob@") if word in ended.stderr]
+
+
+def test_a_line_is_one_line_with_its_time_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        said = "one\nand\r2026-03-01T12:00:00Z ERROR boxoffice: another"
+        record = logging.LogRecord("boxoffice", logging.ERROR, "", 1, said, None, None)
+        record.created = 1_772_366_400.0
+        written = log.MaskingFormatter([]).format(record)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert written == f"2026-03-01T12:00:00Z ERROR boxoffice: {said!r}".replace("'", "")
 
 
 LETTERS = "abcXYZ019"

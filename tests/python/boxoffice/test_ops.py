@@ -240,3 +240,17 @@ def test_opening_it_again_takes_no_lock_from_who_has_it_open(tmp_path: Path) -> 
         with first:
             first.execute("insert into alerts values ('run', 1, '2026-03-01 12:00:00')")
         assert seen_elsewhere() == "('run',)"
+
+
+def test_of_all_batches_of_a_listener_the_warehouse_shows_the_last(tmp_path: Path) -> None:
+    with ops.opened(tmp_path / "ops.sqlite") as store:
+        with store.connection as connection:
+            connection.executemany(
+                "insert into runs (run_id, command, as_of, is_sandbox, pid, started_at)"
+                " values (?, ?, '2026-03-01', 0, 1, '2026-03-01')",
+                [(number, "run" if number == 1 else "listen") for number in range(1, ops.SHOWN_BATCHES + 4)],
+            )
+            connection.execute("insert into steps select run_id, 1, 's', 'ok', 1, 1, 1, 1, 1 from runs")
+        shown = {table: rows for table, _, rows in store.reported()}
+    for table in ("runs", "steps"):
+        assert sorted(row[0] for row in shown[table]) == [1, *range(4, ops.SHOWN_BATCHES + 4)]

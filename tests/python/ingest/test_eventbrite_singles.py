@@ -13,7 +13,7 @@ from boxoffice.errors import BoxofficeError
 from boxoffice.ops import Forgotten, email_hash
 from boxoffice.settings import Settings
 from ingest import eventbrite
-from ingest.eventbrite_singles import Fetched, Key, client_for, fetch
+from ingest.eventbrite_singles import ENOUGH, Fetched, Key, client_for, fetch
 from sandbox.server import StandIn, running
 from tests.python.ingest.eventbrite_server import ORG, attendee, event, moment, money, order, ticket_class
 
@@ -206,6 +206,30 @@ def test_when_nothing_answers_no_object_is_to_blame(stand_in: StandIn, settings:
     assert (found.read, found.failed, found.missing) == (set(), {}, {})
     assert found.closed_for
     assert found.problem is not None
+
+
+@pytest.mark.usefixtures("loaded")
+def test_who_does_not_answer_is_not_asked_for_everything(
+    stand_in: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [wanted("order", f"100000001{each}") for each in range(10, 70)]
+    stand_in.fault("drop", path="/", times=999)
+    stand_in.forget_requests()
+    found, _ = refresh(settings, wanted("event", EVENT), *orders)
+    assert (found.read, found.failed) == (set(), {})
+    assert found.closed_for
+    assert len(stand_in.requests()) <= 2 * (2 * ENOUGH + 1)
+    # Where it is the orders alone, those that were not tried wait for the next time.
+    stand_in.clear_faults()
+    stand_in.fault("internal_error", path="/orders/", times=999)
+    found, _ = refresh(settings, *orders)
+    assert ENOUGH <= len(found.failed) <= 2 * ENOUGH
+    assert found.closed_for is None
+    stand_in.clear_faults()
+    monkeypatch.setattr("ingest.eventbrite_singles.ANSWER_WITHIN", 0.05)
+    stand_in.fault("slow", path="/", times=999, ms=1000)
+    found, _ = refresh(settings, wanted("order", "10000000001"))
+    assert "ReadTimeout" in str(found.problem)
 
 
 @pytest.mark.usefixtures("loaded")

@@ -16,11 +16,16 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
 
-from boxoffice import ops
+from boxoffice import alerts, ops
+from boxoffice import settings as settings_module
 from boxoffice.settings import ROOT
 from sandbox.server import StandIn, running
-from tests.python.boxoffice.conftest import process_environment
+from tests.python.boxoffice.conftest import environment, process_environment
+from webhooks import inbox
+from webhooks.__main__ import REGISTERED_AGAIN, REGISTERED_EVERY, _Registrar, _tell, main
+from webhooks.addresses import Address
 from webhooks.keeper import Keeper
 from webhooks.receiver import listening
 
@@ -65,10 +70,6 @@ def test_what_cannot_work_is_refused_with_the_setting(
     changed: dict[str, str],
     words: str,
 ) -> None:
-    from click.testing import CliRunner
-
-    from webhooks.__main__ import main
-
     whole = {
         "EVENTBRITE_TOKEN": "sandbox",
         "WEBHOOK_URL": "https://hooks.example.org",
@@ -213,12 +214,87 @@ def test_a_listener_tells_of_a_schedule_that_stands_still(tmp_path: Path, stand_
     assert b"no run since 2026-03-01 12:00:00 UTC" in said
 
 
+def test_an_alert_that_fails_keeps_no_later_one_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = settings_module.load(environment(tmp_path))
+    settings.ops_path.parent.mkdir()
+    is_over, looked, said = threading.Event(), list[int](), list[str]()
+
+    def look(_: Any) -> None:
+        looked.append(1)
+        if len(looked) > 2:
+            is_over.set()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("webhooks.__main__.LOOKED_EVERY", 0.001)
+    monkeypatch.setattr("boxoffice.alerts.look_from_outside", look)
+    monkeypatch.setattr("boxoffice.alerts.say", lambda _, text: said.append(text))
+    _tell(settings, is_over, lambda: len(looked) != 1)
+    assert len(looked) == 3
+    assert said == ["notices of Eventbrite cannot be stored: the listener's log says why."]
+    assert alerts.sign_of_listener(settings).exists()
+
+
 def test_a_refused_token_ends_it(tmp_path: Path, stand_in: StandIn) -> None:
     url = {"WEBHOOK_URL": "http://127.0.0.1:1", "WEBHOOK_PORT": "0"}
     refused = Listening(tmp_path, stand_in, EVENTBRITE_TOKEN="nobody", **url)
     assert refused.ended() == 2
     assert "EVENTBRITE_TOKEN is refused" in refused.said
     assert refused.rows("select rule_id, run_id from api_errors") == [("TokenRefused", None)]
+
+
+def test_what_may_be_left_after_unregistering_is_told(
+    tmp_path: Path, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {"EVENTBRITE_API_URL": stand_in.eventbrite, "EVENTBRITE_TOKEN": stand_in.token}
+    for name, value in process_environment(tmp_path, environ).items():
+        monkeypatch.setenv(name, value)
+    stand_in.fault("forbid", path="/webhooks/")
+    ended = CliRunner().invoke(main, ["--unregister", "--json"])
+    assert ended.exit_code == 1
+    assert json.loads(ended.stdout)["withheld"] == [ORGANIZATION]
+    assert ORGANIZATION in ended.stderr
+
+
+class Said:
+    """A terminal as far as it is needed."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_what_goes_wrong_later_ends_no_listener(tmp_path: Path, stand_in: StandIn) -> None:
+    environ = environment(tmp_path) | {
+        "EVENTBRITE_API_URL": stand_in.eventbrite,
+        "EVENTBRITE_TOKEN": "sandbox",
+    }
+    settings, terminal, ended = settings_module.load(environ), Said(), list[int]()
+    inbox.prepare(settings)
+    address = Address("https://hooks.example.org", SECRET)
+
+    def registrar() -> _Registrar:
+        return _Registrar(settings, address, terminal, lambda: ended.append(1))  # type: ignore[arg-type]
+
+    at_work = registrar()
+    assert at_work.look() == REGISTERED_EVERY
+    refused: dict[str, Any] = {"status": 401, "error": "INVALID_AUTH"}
+    for kind, more in (("forbid", {}), ("answer", refused)):
+        stand_in.fault(kind, path="/webhooks/", times=99, **more)
+        assert [at_work.look() for _ in range(2)] == [REGISTERED_AGAIN] * 2
+        stand_in.clear_faults()
+    with closing(sqlite3.connect(settings.ops_path)) as other:
+        other.execute("alter table hooks rename to mislaid")
+        assert at_work.look() == REGISTERED_AGAIN
+        other.execute("alter table mislaid rename to hooks")
+    assert (at_work.look(), at_work.trouble, ended) == (REGISTERED_EVERY, None, [])
+    assert [said.split(" ")[0] for said in terminal.said] == [
+        *("Eventbrite", "EVENTBRITE_TOKEN", "EVENTBRITE_TOKEN", "Webhooks", "Eventbrite"),
+    ]
+    stand_in.fault("forbid", path="/webhooks/", times=99)
+    assert registrar().look() == 0.0
+    assert ended == [1]
 
 
 def test_a_worker_that_dies_is_started_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,12 @@
 
 import http.client
 import json
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,7 @@ def test_buckets_fill_again_and_are_bounded() -> None:
     now = 6.0
     assert [buckets.take("192.0.2.1") for _ in range(2)] == [True, False]
     assert [buckets.take(f"2001:db8::{each}") for each in range(3)] == [True, True, False]
+    assert [buckets.take(f"::ffff:203.0.113.{each}") for each in range(4)] == [True] * 4
     for each in range(9):
         buckets.take(f"198.51.100.{each}")
     assert len(buckets._left) == 3
@@ -194,6 +196,7 @@ def test_above_capacity_the_sender_is_told_to_come_again(tmp_path: Path) -> None
         sqlite3.OperationalError("database is locked"),
         OSError(28, "No space left on device"),
         Full("3 notices wait."),
+        ZeroDivisionError("nobody foresaw this"),
     ],
 )
 def test_what_cannot_be_stored_is_never_answered_200(receiver: Running, trouble: Exception) -> None:
@@ -233,6 +236,38 @@ def test_a_body_that_does_not_come_is_not_waited_for(
         connection.putheader("Content-Length", "500")
         connection.endheaders(b"half of it")
         assert connection.getresponse().status == 408
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side closes it although bytes come one by one, once it has answered."""
+    connection.settimeout(0.05)
+    answered = b""
+    for _ in range(200):
+        try:
+            if not (found := connection.recv(4096)):
+                return True
+            answered += found
+        except TimeoutError:
+            pass
+        except ConnectionError:
+            return True
+        with suppress(ConnectionError):
+            connection.send(b"x" * bool(answered))
+    return False
+
+
+POSTED = b"POST /guess HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n"
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /", POSTED])
+def test_a_connection_that_comes_to_no_end_is_closed(
+    receiver: Running, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr("webhooks.receiver.ANSWER_WITHIN", 0.3)
+    with closing(socket.create_connection(("127.0.0.1", receiver.port), timeout=20)) as connection:
+        connection.sendall(begun)
+        assert is_closed(connection)
+    assert receiver.post(body()) == 200
 
 
 def test_a_sender_that_hangs_up_leaves_nothing_and_harms_nobody(receiver: Running) -> None:

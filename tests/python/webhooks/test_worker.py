@@ -305,6 +305,8 @@ def test_a_warehouse_that_is_held_is_told_once_and_costs_one_look(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "webhooks")
+    world.tell("0")
+    world.work(5)
     world.hot.trouble = BoxofficeError("It is open in another program.", "Close it.")
     hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", hold, str(world.settings.warehouse_path)]
@@ -314,12 +316,12 @@ def test_a_warehouse_that_is_held_is_told_once_and_costs_one_look(
         assert other.stdout.readline()
         world.tell("1", "2")
         world.work(600)
-        assert world.hot.asked == [["1", "2"]]
+        assert world.hot.asked == [["0"], ["1", "2"]]
         other.stdin.close()
         other.wait()
     world.hot.trouble = None
     world.work(60)
-    assert world.states == {"done": 2}
+    assert world.states == {"done": 3}
     said = [record.message for record in caplog.records if not record.message.startswith("Looked at")]
     assert [said[0], said[-1]] == [
         "Notices wait: It is open in another program. Close it.",
@@ -380,6 +382,41 @@ def test_a_run_at_work_is_waited_for(world: World) -> None:
     thread.join()
     world.work(5)
     assert world.states == {"done": 1}
+
+
+def test_the_lock_is_free_for_a_while_whatever_wakes_the_worker(world: World) -> None:
+    world.tell("1")
+    world.tell("2", at=world.clock.now + 0.2)
+    world.clock.now += 0.5
+    wait = world.worker.look()
+    world.clock.now += 0.2
+    assert world.worker.look() == pytest.approx(0.1)  # woken by a notice, and the second is due
+    assert world.hot.asked == [["1"]]
+    world.clock.now += wait or 0
+    world.worker.look()
+    assert world.hot.asked == [["1"], ["2"]]
+
+
+def test_an_older_ops_file_has_destinations_read_again_once(world: World) -> None:
+    with ops.opened(world.settings.ops_path) as store:
+        run_id = store.begin_run("run", world.settings.as_of, is_sandbox=False)
+        ops.copy_to_warehouse(store, world.settings.warehouse_path)
+        with store.connection as connection:
+            connection.execute("delete from runs where run_id = ?", (run_id,))
+            binding = ("airtable", "app1", "sync_airtable__venues", "", "Venues", "tbl1", "2027-03-01", 1)
+            connection.execute("insert into bindings values (?, ?, ?, ?, ?, ?, ?, ?)", binding)
+
+    def reconciled_at(told: str) -> str | None:
+        world.tell(told)
+        world.work(5)
+        with ops.opened_to_read(world.settings.ops_path) as connection:
+            return connection.execute("select reconciled_at from bindings").fetchone()[0]
+
+    assert reconciled_at("1") is None
+    with ops.opened(world.settings.ops_path) as store, store.connection as connection:
+        connection.execute("update bindings set reconciled_at = '2027-03-01'")
+    assert reconciled_at("2") is not None
+    assert world.states == {"done": 2}
 
 
 def test_a_destination_that_takes_nothing_is_asked_again_ever_more_seldom(world: World) -> None:
