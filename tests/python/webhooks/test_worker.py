@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from boxoffice import lock, ops
@@ -305,6 +306,7 @@ def test_a_warehouse_that_is_held_is_told_once_and_costs_one_look(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "webhooks")
+    duckdb.connect(str(world.settings.warehouse_path)).close()
     world.tell("0")
     world.work(5)
     world.hot.trouble = BoxofficeError("It is open in another program.", "Close it.")
