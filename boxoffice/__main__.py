@@ -285,12 +285,18 @@ def _doctor(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
 
 
 def build_and_publish(
-    session: Session, select: Sequence[str] = (), *, whole: bool = False, warm: "Warm | None" = None
+    session: Session,
+    select: Sequence[str] = (),
+    *,
+    whole: bool = False,
+    warm: "Warm | None" = None,
+    leaves_off: Callable[[], bool] = lambda: False,
 ) -> "BuildResult":
     """Build `select` (all when empty); publish gold if it was built and is sound.
 
     Args:
-        whole: make incremental models anew too. warm: the project, where it is kept parsed.
+        whole: make incremental models anew too. warm: the project, where it is kept parsed. leaves_off: as
+            `build.build`, which raises `LeftOff`.
     """
     from boxoffice import build, identities, ops
     from boxoffice.publish import publish, renew
@@ -302,7 +308,14 @@ def build_and_publish(
         # What models read of the ops file.
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         ops.copy_to_warehouse(session.ops, settings.warehouse_path)
-        built = build.build(settings, select=select, whole=whole, warm=warm, progress=session.progress)
+        built = build.build(
+            settings,
+            select=select,
+            whole=whole,
+            warm=warm,
+            progress=session.progress,
+            leaves_off=leaves_off,
+        )
         step.detail = f"{built.models} models, {built.tests_passed} tests"
         if built.failures:
             step.detail += f", {len(built.failures)} failed"
@@ -328,11 +341,14 @@ def build_and_publish(
     return built
 
 
-def write_back(session: Session, built: "BuildResult", ready: Callable[[], Settings]) -> None:
+def write_back(session: Session, built: "BuildResult", ready: Callable[[], Settings]) -> bool:
     """Sync what the build made and left sound; in sandbox mode Airtable's base is made ready for it.
 
     Args:
         ready: as `stand_ins.started` yields it.
+
+    Returns:
+        Whether both destinations could be asked all that was to be asked.
     """
     from reverse_etl.__main__ import sync, sync_civicrm
 
@@ -340,15 +356,16 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         settings = ready()
     except BoxofficeError as error:
         session.problem("sync", error)
-        return
-    sync(
+        return False
+    of_airtable = sync(
         session,
         built.synced,
         settings=settings,
         unsound=built.unsound_sync,
         bootstrap=settings.is_sandbox,
     )
-    sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
+    of_civicrm = sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
+    return of_airtable and of_civicrm
 
 
 @dataclass
@@ -358,8 +375,8 @@ class Refreshed:
     read: landed, or nothing to land. missing: what Eventbrite does not show, or not yet. failed: what was
     wrong with these alone, and the number it is kept under. closed_for: seconds for which Eventbrite takes no
     calls; problem: why, where that is not merely a spent budget. changed_at: of orders and attendees, in
-    seconds since the epoch. is_through: all that landed is built, and destinations took it; where it is not,
-    `catch_up` makes up for it.
+    seconds since the epoch. is_through: all that landed is built, and destinations could be asked to take it;
+    where they could not, `catch_up` makes up for it.
     """
 
     read: Collection[tuple[str, str]]
@@ -438,6 +455,7 @@ class Hot:
             if found.problem is not None:
                 step.status = "failed"
         tables = set(eventbrite.TABLES) if is_owed else changed
+        names = {f"bronze_eventbrite.{name}" for name in tables}
         return Refreshed(
             read=found.read,
             missing=set(found.missing),
@@ -445,10 +463,12 @@ class Hot:
             closed_for=found.closed_for,
             problem=found.problem,
             changed_at=found.changed_at,
-            is_through=self._bring_on(session, {f"bronze_eventbrite.{name}" for name in tables}, is_hurried),
+            is_through=self._bring_on(session, names, found.orders, is_hurried),
         )
 
-    def _bring_on(self, session: Session, tables: set[str], is_hurried: Callable[[], bool]) -> bool:
+    def _bring_on(
+        self, session: Session, tables: set[str], orders: Collection[str], is_hurried: Callable[[], bool]
+    ) -> bool:
         """CiviCRM first: somebody may be waiting at its door. Returns whether all went through."""
         if not tables and not self._left:
             return True
@@ -459,8 +479,9 @@ class Hot:
         identities.lend(session.ops, settings.warehouse_path, settings.as_of)
         failed_tests = session.ops.failed_tests()
         done: set[str] = set()
+        is_through = True
         for destination, is_set, bring in (
-            ("civicrm", settings.civicrm_url is not None, sync_civicrm),
+            ("civicrm", settings.civicrm_url is not None, partial(sync_civicrm, again=orders)),
             ("airtable", settings.airtable_token is not None, sync),
         ):
             if destination == "airtable":
@@ -486,17 +507,20 @@ class Hot:
                 for trouble in built.failures:
                     step.status = "partial"
                     session.problem(trouble.kind, BoxofficeError(f"{trouble.name}: {trouble.message}"))
+                    is_through = False
             done |= built.done
-            bring(session, built.synced, settings=settings, unsound=built.unsound_sync)
-        # The first step is Eventbrite's: what it brought is through, whatever it did not.
-        return all(step.status in ("ok", "skipped") for step in session.steps[1:])
+            is_through &= bring(session, built.synced, settings=settings, unsound=built.unsound_sync)
+        return is_through
 
-    def catch_up(self, session: Session) -> bool:
+    def catch_up(self, session: Session, *, leaves_off: Callable[[], bool] = lambda: False) -> bool:
         """What a run does after its ingest: all models, tests, publishing, both destinations. Returns whether
-        the destinations took it."""
-        write_back(session, build_and_publish(session, warm=self.warm), lambda: session.settings)
-        own = [step for step in session.steps if step.name.startswith("sync ")]
-        return all(step.status in ("ok", "skipped") for step in own)
+        these could be asked to take it.
+
+        Raises:
+            LeftOff: as `leaves_off` said so while models were built.
+        """
+        built = build_and_publish(session, warm=self.warm, leaves_off=leaves_off)
+        return write_back(session, built, lambda: session.settings)
 
 
 def _kept(

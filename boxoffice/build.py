@@ -22,6 +22,12 @@ SYNC_NAME = re.compile(r"sync_([a-z0-9]+)__(\w+)")
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
 
+
+class LeftOff(Exception):
+    """A build that was not brought to its end, as whoever asked for it has more urgent work. What it built
+    stays, and the next build goes on from there, as after a kill."""
+
+
 # What is incremental and made of bronze rows alone, and which these are.
 KEPT_WHILE = {
     "stg_eventbrite__attendees": ("attendees", "held.ticket_id = objects.id"),
@@ -196,13 +202,18 @@ def build(
     warm: Warm | None = None,
     project_dir: Path = ROOT,
     progress: Progress = lambda what, done, total: None,
+    leaves_off: Callable[[], bool] = lambda: False,
 ) -> BuildResult:
     """Run `dbt build` for `select` (all when empty). The warehouse is unlocked when this returns.
 
     Incremental models renew what changed, and are built whole where that could leave something old: after a
     change of the project's texts, after rows have left bronze, or when `whole` says so.
 
+    Args:
+        leaves_off: asked after each node, from any thread, whether to stop.
+
     Raises:
+        LeftOff: as `leaves_off` said so.
         BoxofficeError: dbt could not start, e.g. a model cannot be parsed.
     """
     started = time.perf_counter()
@@ -216,7 +227,7 @@ def build(
         manifest, code = (warm or Warm()).parsed(settings, project_dir)
         if whole or _is_outdated(settings.warehouse_path, manifest, code):
             arguments.append("--full-refresh")
-        result, came, failed = _run(settings, project_dir, manifest, arguments, code, progress)
+        result, came, failed = _run(settings, project_dir, manifest, arguments, code, progress, leaves_off)
         built = [node for node in _sync_nodes(manifest) if node.unique_id in came]
         result.synced, result.unsound_sync = _divided(built, failed, manifest)
     result.published = dict(_gold_tables(manifest))
@@ -371,14 +382,16 @@ def _run(
     arguments: Sequence[str],
     code: str,
     progress: Progress,
+    leaves_off: Callable[[], bool] = lambda: False,
 ) -> tuple[BuildResult, set[str], set[str]]:
     """One dbt command that builds. Returns what it did, the nodes it came to, and those that failed or that a
     test speaks against."""
     total: int | None = None
     done = 0
+    is_left_off = False
 
     def on_event(event: Any) -> None:
-        nonlocal total, done
+        nonlocal total, done, is_left_off
         name = event.info.name
         if name == "ConcurrencyLine":
             total = event.data.node_count
@@ -387,6 +400,13 @@ def _run(
         elif name == "NodeFinished":
             done += 1
             progress(event.data.node_info.node_name, done, total)
+            if is_left_off or leaves_off():
+                is_left_off = True
+                # dbt takes what is raised here for a failure of the node, and ends at the first one.
+                object.__setattr__(get_flags(), "FAIL_FAST", True)
+                raise LeftOff
+
+    from dbt.flags import get_flags
 
     # Variables are read as YAML: quotes keep the time a text.
     as_of, timezone = f"{settings.as_of:%Y-%m-%dT%H:%M:%S}", settings.sheets_timezone or ""
@@ -396,6 +416,8 @@ def _run(
     )
     command = [*arguments, "--no-write-json", "--vars", variables]
     outcome = _invoke(command, settings, project_dir, manifest=manifest, callback=on_event)
+    if is_left_off:
+        raise LeftOff
     result, came, failed = BuildResult(), set[str](), set[str]()
     for node_result in outcome.result or ():
         _count(result, node_result, manifest)

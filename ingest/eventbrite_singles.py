@@ -106,6 +106,13 @@ class Fetched:
     problem: BoxofficeError | None = None
     changed_at: dict[tuple[str, str], float] = field(default_factory=dict)
 
+    @property
+    def orders(self) -> set[str]:
+        """Ids of the orders that came, or an attendee of which came."""
+        names = {"orders": "id", "attendees": "order_id"}
+        keys = (each.item.get(names[each.table]) for each in self.objects if each.table in names)
+        return {str(key) for key in keys if key}
+
 
 def fetch(client: Client, settings: Settings, wanted: Sequence[Wanted]) -> Fetched:
     """Fetch each object once.

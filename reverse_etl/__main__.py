@@ -1,7 +1,7 @@
 """`python -m reverse_etl [DESTINATION]`: make destinations hold what the sync models say."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ def sync(
     reconcile: bool = False,
     bootstrap: bool = False,
     is_asked: bool = False,
-) -> None:
+) -> bool:
     """Bring Airtable to what the sync models say, as one step of the session.
 
     Args:
@@ -47,6 +47,9 @@ def sync(
         bootstrap: make missing tables and fields first. is_asked: somebody wants just this, so that a base
             that is not set up is an error.
 
+    Returns:
+        Whether it took every call: there is no use in asking again soon. Rows may be refused all the same.
+
     Raises:
         ConfigurationError: if `is_asked`, nothing can be done.
     """
@@ -55,7 +58,7 @@ def sync(
         with session.step(STEP) as step:
             step.status = "skipped"
         session.notes.append("Nothing is written to Airtable: AIRTABLE_TOKEN is not set.")
-        return
+        return True
     if not is_asked:
         with session.step(STEP) as step:
             try:
@@ -63,14 +66,14 @@ def sync(
             except ConfigurationError as error:
                 session.problem(STEP, error)
                 step.status = "failed"
-                return
+                return True
             if run.is_unknown and not bootstrap and _looked_lately(session):
                 step.status = "skipped"
                 session.notes.append(str(run.not_set_up()))
-                return
+                return True
             _conducted(session, step, run, client, writes, reconcile, bootstrap)
             _name(session, step, unsound)
-        return
+        return _is_through(run.outcome.problems)
     run, client = _prepared(session, models, settings, unsound)
     try:
         run.connect(bootstraps=bootstrap)
@@ -84,6 +87,11 @@ def sync(
     with session.step(STEP) as step:
         _conducted(session, step, run, client, writes, reconcile, bootstrap)
         _name(session, step, unsound)
+    return _is_through(run.outcome.problems)
+
+
+def _is_through(problems: Iterable[BoxofficeError]) -> bool:
+    return not any(isinstance(problem, CallError) for problem in problems)
 
 
 def _looked_lately(session: Session) -> bool:
@@ -168,12 +176,17 @@ def sync_civicrm(
     unsound: Collection[str] = (),
     writes: bool = True,
     reconcile: bool = False,
+    again: Collection[str] | None = None,
     is_asked: bool = False,
-) -> None:
+) -> bool:
     """Bring CiviCRM to what the sync models say, as one step of the session.
 
     Args:
         models, unsound, settings, writes, is_asked: as `sync`. reconcile: look at every order again.
+        again: ids of the orders that are tried although they were refused before; all when None.
+
+    Returns:
+        As `sync`.
 
     Raises:
         ConfigurationError: if `is_asked`, nothing can be done.
@@ -192,19 +205,19 @@ def sync_civicrm(
         with session.step(CIVICRM_STEP) as step:
             session.problem(CIVICRM_STEP, error)
             step.status = "failed"
-        return
+        return True
     with session.step(CIVICRM_STEP) as step:
         if reached is None or not events:
             step.status = "skipped"
             why = "civicrm_events.csv maps no event" if reached else "CIVICRM_URL is not set"
             session.notes.append(f"Nothing is written to CiviCRM: {why}.")
-            return
+            return True
         _name(session, step, unsound)
         if {model.thing for model in own} != {"orders", "attendees"}:
             step.status = (
                 "failed" if any(name.startswith("sync_civicrm__") for name in unsound) else "skipped"
             )
-            return
+            return True
         site = Site(reached.url, reached.key, report=lambda sentence: session.progress(sentence, 0, None))
         run = civicrm_sync.Sync(
             site,
@@ -216,7 +229,7 @@ def sync_civicrm(
             progress=session.progress,
         )
         try:
-            run.run(writes=writes, reconciles=reconcile)
+            run.run(writes=writes, reconciles=reconcile, again=again)
         except BoxofficeError as error:
             step.status = "partial" if run.outcome.written else "failed"
             run.outcome.problems.append(error)
@@ -230,6 +243,7 @@ def sync_civicrm(
                 for each in events
                 if named is not None and each.eventbrite_event not in named
             ]
+    return _is_through(run.outcome.problems)
 
 
 def _explained(

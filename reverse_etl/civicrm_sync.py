@@ -7,7 +7,7 @@ after. `links` remembers.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -125,12 +125,15 @@ class Sync:
         self._reader: Reader
         self.outcome = Outcome()
 
-    def run(self, *, writes: bool = True, reconciles: bool = False) -> None:
+    def run(
+        self, *, writes: bool = True, reconciles: bool = False, again: Collection[str] | None = None
+    ) -> None:
         """Find out what is to be done, and do it if it `writes`. `outcome` tells what was done, even when it
         raises.
 
         Args:
-            reconciles: look at every order, changed or not.
+            reconciles: look at every order, changed or not. again: ids of the orders to try although they
+                were refused before; all when None.
 
         Raises:
             Denied, Unreachable: the site does not let itself be read or written; what was written stays.
@@ -147,17 +150,21 @@ class Sync:
             self._rejected = self._links.rejected()
             if writes:
                 self._forget_rejected(documents)
-            changed = [each for each in told if is_new or reconciles or self._is_changed(each)]
+            changed = [each for each in told if is_new or reconciles or self._is_due(each, again)]
             self.outcome.changed = len(changed)
             if changed:
                 self._spare(documents)
                 check_sight(self._site, [] if reconciles else self._links.some(SAMPLE))
                 self._do(documents, changed, writes, reconciles)
 
-    def _is_changed(self, told: Told) -> bool:
+    def _is_due(self, told: Told, again: Collection[str] | None) -> bool:
+        if told.order_id in self._in_doubt:
+            return True
+        rule = self._rejected.get(told.order_id)
+        if rule is not None and again is not None and told.order_id not in again:
+            return False
         held = self._known.get(told.order_id)
-        is_other = held is None or held.fingerprint != told.fingerprint
-        return is_other or told.order_id in self._in_doubt or self._rejected.get(told.order_id) == "G4"
+        return rule == "G4" or held is None or held.fingerprint != told.fingerprint
 
     def _spare(self, documents: Documents) -> None:
         """O7 takes nobody out where very many are gone at once: a listing may have failed."""

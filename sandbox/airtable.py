@@ -23,7 +23,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.bases import NUMBERS, Base, Bases, Record, Table, identity, iso, text, value
 from sandbox.cells import RECORD_ID, USERS
-from sandbox.faults import Fault, dated, drop, guarded
+from sandbox.faults import Fault, Faults, dated, drop, guarded
 from sandbox.formula import BadFormula, BadValue, Formula, compiled
 from sandbox.refusals import (
     Refusal,
@@ -258,13 +258,13 @@ class Airtable:
         self.tokens: dict[str, Json] = {TOKEN: {"scopes": list(SCOPES)}}
         self.iterators: dict[str, Iterator] = {}
         self.started = 0  # iterators so far
-        self.faults: list[Fault] = []
+        self.faults = Faults(FAULTS)
         self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
         self.control = Starlette(
             routes=[
                 Route("/", guarded(self.tell_about)),
                 Route("/requests", guarded(self.tell_requests), methods=["GET", "DELETE"]),
-                Route("/faults", guarded(self.set_faults), methods=["GET", "POST", "DELETE"]),
+                Route("/faults", guarded(self.faults.steer), methods=["GET", "POST", "DELETE"]),
                 Route("/settings", guarded(self.set_settings), methods=["GET", "POST"]),
                 Route("/changes", guarded(self.make_changes), methods=["POST"]),
             ]
@@ -701,13 +701,6 @@ class Airtable:
         if request.method == "DELETE":
             self.log.clear()
         return {"count": len(found), "peak": peak(found), "sums": sums(found), "requests": found}
-
-    def set_faults(self, request: Request, wish: Any) -> Json:
-        if request.method == "POST":
-            self.faults += [Fault.of(one, FAULTS) for one in (wish if isinstance(wish, list) else [wish])]
-        if request.method == "DELETE":
-            self.faults.clear()
-        return {"faults": [fault.as_json() for fault in self.faults]}
 
     def set_settings(self, request: Request, wish: Json) -> Json:
         """`tokens` by name: {"scopes": [...]} and, if not all, {"bases": [ids]} and {"permission": "read"}.

@@ -81,6 +81,22 @@ class Fault:
         }
 
 
+class Faults(list[Fault]):
+    """The faults of a stand-in. known: as `Fault.of`."""
+
+    def __init__(self, known: Mapping[str, tuple[str, int | None]]) -> None:
+        super().__init__()
+        self._known = known
+
+    def steer(self, request: Request, wish: Any) -> Json:
+        """GET tells them, POST adds one or several, DELETE takes all away."""
+        if request.method == "POST":
+            self += [Fault.of(one, self._known) for one in (wish if isinstance(wish, list) else [wish])]
+        if request.method == "DELETE":
+            self.clear()
+        return {"faults": [fault.as_json() for fault in self]}
+
+
 async def drop(send: Send) -> None:
     """Close the client's connection at once. Uvicorn hands `send` as a method of the call it serves."""
     transport = getattr(getattr(send, "__self__", None), "transport", None)

@@ -30,7 +30,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.faults import Fault, dated, drop, guarded
+from sandbox.faults import Fault, Faults, dated, drop, guarded
 from sandbox.store import Json, Store
 
 SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample"
@@ -329,7 +329,7 @@ class Google:
                 Route("/credentials", guarded(self.credentials)),
                 Route("/workbook", guarded(self.edit), methods=["POST"]),
                 Route("/settings", guarded(self.settings), methods=["POST"]),
-                Route("/faults", guarded(self.faults), methods=["GET", "POST", "DELETE"]),
+                Route("/faults", guarded(self.gate.faults.steer), methods=["GET", "POST", "DELETE"]),
                 Route("/requests", guarded(self.requests), methods=["GET", "DELETE"]),
             ]
         )
@@ -539,15 +539,6 @@ class Google:
         self.login_status = int(wish.get("login_status", self.login_status))
         return {"quota": self.quota, "login_status": self.login_status}
 
-    def faults(self, request: Request, wish: Any) -> Json:
-        if request.method == "POST":
-            self.gate.faults += [
-                Fault.of(one, FAULTS) for one in (wish if isinstance(wish, list) else [wish])
-            ]
-        if request.method == "DELETE":
-            self.gate.faults.clear()
-        return {"faults": [fault.as_json() for fault in self.gate.faults]}
-
     def requests(self, request: Request, wish: Json) -> Json:
         found = list(self.gate.log)
         if request.method == "DELETE":
@@ -560,7 +551,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, google: Google) -> None:
         self._app, self._google = app, google
-        self.faults: list[Fault] = []
+        self.faults = Faults(FAULTS)
         self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

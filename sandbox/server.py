@@ -26,7 +26,7 @@ from sandbox.bases import Base, Bases
 from sandbox.civicrm.app import CiviCRM
 from sandbox.deliveries import Deliveries
 from sandbox.eventbrite import SWITCHES, ApiError, Eventbrite, is_true
-from sandbox.faults import Fault, dated, drop, guarded
+from sandbox.faults import Fault, Faults, dated, drop, guarded
 from sandbox.google import Google
 from sandbox.store import KINDS, VERSION, Json, Store, split_questions
 
@@ -81,7 +81,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, store: Store, clock: Clock) -> None:
         self.app, self.store, self.clock = app, store, clock
-        self.faults: list[Fault] = []
+        self.faults = Faults(FAULTS)
         self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
         self.tokens = dict(TOKENS)
         self.limit = RATE_LIMIT
@@ -380,7 +380,7 @@ class Control:
             routes=[
                 Route("/", guarded(self.about)),
                 Route("/requests", guarded(self.requests), methods=["GET", "DELETE"]),
-                Route("/faults", guarded(self.faults), methods=["GET", "POST", "DELETE"]),
+                Route("/faults", guarded(self.gate.faults.steer), methods=["GET", "POST", "DELETE"]),
                 Route("/clock", guarded(self.set_clock), methods=["GET", "POST"]),
                 Route("/settings", guarded(self.settings), methods=["GET", "POST"]),
                 Route("/objects", guarded(self.objects), methods=["POST", "DELETE"]),
@@ -407,15 +407,6 @@ class Control:
         if request.method == "DELETE":
             self.gate.log.clear()
         return {"count": len(found), "requests": found}
-
-    def faults(self, request: Request, wish: Any) -> Json:
-        if request.method == "POST":
-            self.gate.faults += [
-                Fault.of(one, FAULTS) for one in (wish if isinstance(wish, list) else [wish])
-            ]
-        if request.method == "DELETE":
-            self.gate.faults.clear()
-        return {"faults": [fault.as_json() for fault in self.gate.faults]}
 
     def set_clock(self, request: Request, wish: Json) -> Json:
         """`now` an ISO moment, or null for the real time; `advance` seconds."""

@@ -1,21 +1,43 @@
-"""How the Airtable stand-in answers: a client can be tried against either answer of an open question."""
+"""Switches that say how a stand-in answers, and those of Airtable's: a client can be tried against either
+answer of an open question."""
 
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 from sandbox.store import Json
 
-WORDS = {
-    "mode": ("strict", "lenient", "off"),
-    "limit_shape": ("list", "object"),
-    "same_key_twice": ("refuse", "in_turn", "create"),
-    "null_merge": ("create", "match"),
-    "missing_in_delete": ("not_found", "row", "permission", "ignore"),
-}
+
+@dataclass
+class Switches:
+    """Fields that can be set from outside. words: what the text of a field may be, where it is one of few."""
+
+    words: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    def set(self, wish: Json) -> None:
+        """All of the wish or nothing. Raises ValueError for a name or a value that is not here."""
+        known = {item.name for item in fields(self)}
+        for name, found in wish.items():
+            if name not in known:
+                raise ValueError(f"no such setting: {name}")
+            if isinstance(found, str) != isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} cannot be {found!r}")
+            if found not in (words := self.words.get(name, (found,))):
+                raise ValueError(f"{name} is {', '.join(words[:-1])} or {words[-1]}")
+        for name, found in wish.items():
+            setattr(self, name, found)
 
 
 @dataclass
-class Settings:
+class Settings(Switches):
     """What Airtable's pages leave open is marked."""
+
+    words: ClassVar[dict[str, tuple[str, ...]]] = {
+        "mode": ("strict", "lenient", "off"),
+        "limit_shape": ("list", "object"),
+        "same_key_twice": ("refuse", "in_turn", "create"),
+        "null_merge": ("create", "match"),
+        "missing_in_delete": ("not_found", "row", "permission", "ignore"),
+    }
 
     # Limits
     mode: str = "strict"  # after too many calls: strict locks out, lenient refuses the call, off lets pass
@@ -52,16 +74,3 @@ class Settings:
     options_can_be_changed: bool = False  # open: by PATCH of a field
     computed_can_be_created: bool = False  # open
     tables_share_names: bool = False  # open
-
-    def set(self, wish: Json) -> None:
-        """Raises ValueError for a name or a type of value that is not here."""
-        known = {item.name for item in fields(self)}
-        for name, found in wish.items():
-            if name not in known:
-                raise ValueError(f"no such setting: {name}")
-            if isinstance(found, str) != isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} cannot be {found!r}")
-            if name in WORDS and found not in WORDS[name]:
-                raise ValueError(f"{name} is {', '.join(WORDS[name][:-1])} or {WORDS[name][-1]}")
-        for name, found in wish.items():
-            setattr(self, name, found)

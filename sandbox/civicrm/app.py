@@ -22,7 +22,7 @@ from sandbox.civicrm.rows import Rows, Trouble
 from sandbox.civicrm.schema import ENTITIES
 from sandbox.civicrm.switches import Settings
 from sandbox.civicrm.v3 import Version3
-from sandbox.faults import Fault, dated, drop, guarded
+from sandbox.faults import Fault, Faults, dated, drop, guarded
 from sandbox.store import Json, Store
 
 PREFIX = "/civicrm"
@@ -106,13 +106,13 @@ class CiviCRM:
         self.version3 = Version3(self.actions)
         user = {"contact": API_USER, "permissions": list(PERMISSIONS)}
         self.keys: dict[str, Json] = {KEY: user, ADMIN_KEY: {"contact": API_USER, "permissions": None}}
-        self.faults: list[Fault] = []
+        self.faults = Faults(FAULTS)
         self.log: deque[Json] = deque(maxlen=LOG_LENGTH)
         self.control = Starlette(
             routes=[
                 Route("/", guarded(self.tell_about)),
                 Route("/requests", guarded(self.tell_requests), methods=["GET", "DELETE"]),
-                Route("/faults", guarded(self.set_faults), methods=["GET", "POST", "DELETE"]),
+                Route("/faults", guarded(self.faults.steer), methods=["GET", "POST", "DELETE"]),
                 Route("/settings", guarded(self.set_settings), methods=["GET", "POST"]),
                 Route("/changes", guarded(self.make_changes), methods=["POST"]),
                 Route("/rows/{entity}", guarded(self.tell_rows)),
@@ -359,13 +359,6 @@ class CiviCRM:
             name = f"{one.get('entity')}.{one.get('action')}"
             sums.setdefault(name, Counter()).update(calls=1, written=one.get("written", 0))
         return {"count": len(found), "sums": sums, "requests": found}
-
-    def set_faults(self, request: Request, wish: Any) -> Json:
-        if request.method == "POST":
-            self.faults += [Fault.of(one, FAULTS) for one in (wish if isinstance(wish, list) else [wish])]
-        if request.method == "DELETE":
-            self.faults.clear()
-        return {"faults": [fault.as_json() for fault in self.faults]}
 
     def set_settings(self, request: Request, wish: Json) -> Json:
         """`keys` by name: {"permissions": [...] or null for all}, and {"is_blocked": true}."""

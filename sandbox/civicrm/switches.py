@@ -1,21 +1,23 @@
 """How the CiviCRM stand-in answers: sites differ, and a client can be tried against either kind."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from sandbox.store import Json
-
-WORDS = {
-    "error_status": ("always_200", "by_kind"),
-    "update_of_missing_id": ("nothing", "echo"),
-    "long_text": ("refuse", "cut"),
-    "timeout_style": ("gateway", "drop"),
-}
+from sandbox.switches import Switches
 
 
 @dataclass
-class Settings:
+class Settings(Switches):
     """What differs between sites, versions and hosts, or is open. The default is what was seen."""
+
+    words: ClassVar[dict[str, tuple[str, ...]]] = {
+        "error_status": ("always_200", "by_kind"),
+        "update_of_missing_id": ("nothing", "echo"),
+        "long_text": ("refuse", "cut"),
+        "timeout_style": ("gateway", "drop"),
+    }
 
     time_zone: str = "America/New_York"  # its API speaks local time and does not say so
     currency: str = "USD"  # the site's own
@@ -36,16 +38,5 @@ class Settings:
     dedupe_extension: bool = True  # legacydedupefinder is enabled
 
     def set(self, wish: Json) -> None:
-        """Raises ValueError for a name or a type of value that is not here."""
-        known = {item.name for item in fields(self)}
-        for name, found in wish.items():
-            if name not in known:
-                raise ValueError(f"no such setting: {name}")
-            if isinstance(found, str) != isinstance(getattr(self, name), str):
-                raise ValueError(f"{name} cannot be {found!r}")
-            if name in WORDS and found not in WORDS[name]:
-                raise ValueError(f"{name} is {' or '.join(WORDS[name])}")
-            if name == "time_zone":
-                ZoneInfo(found)
-        for name, found in wish.items():
-            setattr(self, name, found)
+        ZoneInfo(wish.get("time_zone", self.time_zone))
+        super().set(wish)

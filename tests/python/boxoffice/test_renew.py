@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from boxoffice import build as build_module
-from boxoffice.build import BuildResult, Warm, build, renew
+from boxoffice.build import BuildResult, LeftOff, Warm, build, renew
 from boxoffice.settings import Settings
 
 SYNC = """
@@ -143,3 +143,24 @@ def test_a_changed_file_is_read_and_a_new_model_calls_for_a_whole_build(
         "select order_id from {{ ref('older') }}", encoding="utf-8"
     )
     assert short("civicrm") is None
+
+
+def test_a_build_that_is_left_off_ends_at_the_next_node_and_can_go_on(
+    project: Path, short: Renew, settings: Settings, rows: Callable[[str], list[Any]]
+) -> None:
+    for number in range(30):
+        (project / f"models/silver/late_{number:02}.sql").write_text("select * from {{ ref('orders') }}")
+    rows("insert into bronze_eventbrite.orders values (5)")
+    asked: list[int] = []
+
+    def leaves_off() -> bool:
+        asked.append(1)
+        return len(asked) == 3
+
+    with pytest.raises(LeftOff):
+        build(settings, project_dir=project, leaves_off=leaves_off)
+    assert len(asked) == 3
+    there = "select count(*) from duckdb_tables() where table_name like 'late_%'"
+    assert rows(there)[0][0] < 5
+    again = build(settings, project_dir=project)
+    assert (again.failures, rows(there)) == ([], [(30,)])

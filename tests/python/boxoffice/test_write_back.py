@@ -21,6 +21,7 @@ class Run:
     settings: Settings
     problems: list[tuple[str, str]] = field(default_factory=list)
     calls: list[dict[str, Any]] = field(default_factory=list)
+    takes_calls: bool = True
 
     def problem(self, step: str, error: BoxofficeError) -> None:
         self.problems.append((step, error.problem))
@@ -30,13 +31,15 @@ class Run:
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
     run = Run(replace(settings, airtable_token="token"))
 
-    def sync(session: Run, models: list[SyncModel], **options: Any) -> None:
+    def sync(session: Run, models: list[SyncModel], **options: Any) -> bool:
         assert session is run
         run.calls.append({"models": models, **options})
+        return True
 
-    def sync_civicrm(session: Run, models: list[SyncModel], **options: Any) -> None:
+    def sync_civicrm(session: Run, models: list[SyncModel], **options: Any) -> bool:
         assert session is run
         run.calls.append({"civicrm": models, **options})
+        return run.takes_calls
 
     monkeypatch.setattr(reverse_etl, "sync", sync)
     monkeypatch.setattr(reverse_etl, "sync_civicrm", sync_civicrm)
@@ -47,7 +50,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_a_build_is_handed_on_and_the_sandbox_makes_its_base_ready(run: Run, is_sandbox: bool) -> None:
     reached = replace(run.settings, is_sandbox=is_sandbox)
     built = BuildResult(synced=[MODEL], unsound_sync=["sync_airtable__events"])
-    write_back(run, built, lambda: reached)
+    assert write_back(run, built, lambda: reached)
     assert run.calls == [
         {
             "models": [MODEL],
@@ -60,9 +63,15 @@ def test_a_build_is_handed_on_and_the_sandbox_makes_its_base_ready(run: Run, is_
     assert run.problems == []
 
 
+def test_a_destination_that_is_away_is_told_of(run: Run) -> None:
+    run.takes_calls = False
+    assert not write_back(run, BuildResult(synced=[MODEL]), lambda: run.settings)
+    assert len(run.calls) == 2
+
+
 def test_stand_ins_that_do_not_start_are_named(run: Run) -> None:
     def ready() -> Settings:
         raise BoxofficeError("The stand-ins did not start.")
 
-    write_back(run, BuildResult(synced=[MODEL]), ready)
+    assert not write_back(run, BuildResult(synced=[MODEL]), ready)
     assert (run.problems, run.calls) == ([("sync", "The stand-ins did not start.")], [])

@@ -162,6 +162,20 @@ def test_an_order_that_is_refused_always_is_tried_each_run_and_told(world: World
     world.settles()
 
 
+def test_who_brings_on_news_alone_asks_for_a_refused_order_when_the_news_is_of_it(world: World) -> None:
+    world.sells(*many(3))
+    body = {"error_code": 0, "error_message": "DB Error: constraint violation", "status": 500}
+    world.fault("answer", path="Contribution/create$", after=2, times=None, status=200, body=body)
+    world.sync(must=1)
+    (refused,) = world.rejected()
+    run = world.sync(must=0, again=())
+    assert (run.calls, len(world.rejected())) == ([], 1)
+    world.calm()
+    world.sync(must=0, again={refused})
+    assert world.rejected() == {}
+    world.rests()
+
+
 @pytest.mark.parametrize(
     ("style", "hidden"),
     [
