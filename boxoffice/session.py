@@ -290,6 +290,7 @@ def _conduct(session: Session, body: Callable[[Session], None]) -> int:
     exit_code = session.exit_code if exit_code is None else exit_code
     status = status or {WELL: "ok", LOOK: "look", NOTHING_DONE: "refused"}[exit_code]
     try:
+        log.drop_old(session.settings)
         session.ops.drop_old(session.settings.retention_days)
         _end(session, status, exit_code)
         ops.copy_to_warehouse(session.ops, session.settings.warehouse_path)

@@ -39,7 +39,8 @@ def kept(
 def test_runs_follow_each_other_and_their_codes_are_told() -> None:
     schedule, said = kept(SHORT, lambda schedule: len(schedule.ran) >= 2, "raise SystemExit(1)")
     assert schedule.ran[:2] == [1, 1]
-    assert said[0].startswith("The run ended with code 1 after ")
+    # On a slow machine the second is due before the first has ended, and that is told too.
+    assert any(each.startswith("The run ended with code 1 after ") for each in said)
 
 
 def test_a_run_that_is_due_while_another_is_at_work_is_left_out_and_told() -> None:
