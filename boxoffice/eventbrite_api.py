@@ -178,7 +178,7 @@ class Budget:
 
 
 class Client:
-    """Eventbrite's API. Safe to share between threads; each has its own connection.
+    """Eventbrite's API. Safe to share between threads; each call has a connection to itself.
 
     Args:
         url: the API's base, `https://www.eventbriteapi.com/v3`.
@@ -219,6 +219,7 @@ class Client:
         self.budget = Budget(clock, self._pause, report, kept)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
+        self._free: list[requests.Session] = []
 
     def stop(self) -> None:
         """Makes every call and wait in every thread end with `Stopped`."""
@@ -362,7 +363,7 @@ class Client:
             if response.status_code not in (301, 302, 307, 308) or not location:
                 break
             onward = urljoin(response.url, location)
-            if self._session().should_strip_auth(response.url, onward):
+            if requests.sessions.SessionRedirectMixin().should_strip_auth(response.url, onward):
                 raise NotAccepted(
                     f"Eventbrite's answer for {path} points to another host, {urlsplit(onward).hostname};"
                     " the token was not sent there.",
@@ -377,10 +378,11 @@ class Client:
         self._local.last = _Call(url, query, method=method)
         self.budget.take()
         header = None
+        session = self._taken()
         try:
             if self._stopping.is_set():
                 raise Stopped
-            response = self._session().request(
+            response = session.request(
                 method,
                 url,
                 params=query,
@@ -395,6 +397,7 @@ class Client:
             # Its text can hold the address; its name is enough.
             raise _Again(f"no connection ({type(trouble).__name__})") from None
         finally:
+            self._free.append(session)
             self.budget.give_back(header)
         return response
 
@@ -408,12 +411,14 @@ class Client:
         self.failures.append(error.call)
         return error
 
-    def _session(self) -> requests.Session:
-        session = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = new_session(self._url)
+    def _taken(self) -> requests.Session:
+        """A session that no other thread has. Threads come and go, and connections stay open."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            session = new_session(self._url)
             self._sessions.append(session)
-        return session
+            return session
 
     def _pause(self, seconds: float) -> None:
         self._sleep(seconds)

@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from types import TracebackType
 from urllib.parse import quote, urlsplit
 
@@ -65,6 +67,16 @@ def set_up(settings: Settings) -> None:
         sys.excepthook = _uncaught
     if threading.excepthook is threading.__excepthook__:
         threading.excepthook = lambda told: _uncaught(told.exc_type, told.exc_value, told.exc_traceback)
+
+
+def drop_old(settings: Settings) -> None:
+    """Remove the log files beside the warehouse, `boxoffice-….log` and what was rotated from them, that were
+    not written to for RETENTION_DAYS."""
+    before = time.time() - timedelta(days=settings.retention_days).total_seconds()
+    for path in settings.ops_path.parent.glob("boxoffice-*.log*"):
+        with suppress(OSError):
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -48,11 +48,21 @@ def _listen(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
             terminal.say("Sandbox mode, as nothing of yours is set: notices come from a stand-in.")
         terminal.say(f"Listening on {here} for what comes to {address.url}/***; Ctrl-C stops it.")
         terminal.say(f"How it is: {here}/healthz")
+        if not _has_loaded(reached):
+            terminal.say(
+                "Nothing of Eventbrite has been loaded yet: `make run` does it, and notices wait for it."
+            )
         if settings.is_sandbox:
             control = reached.eventbrite_api_url.removesuffix("/v3") + "/control"
             terminal.say("Let a day pass in the stand-in, and what happens there is told here:")
             terminal.say(f"  curl -d '{{\"days\": 1}}' {control}/evolve")
         return _serve(settings, reached, address, listener, terminal)
+
+
+def _has_loaded(settings: Settings) -> bool:
+    landed = "select 1 from steps where step = 'eventbrite' and status in ('ok', 'partial') limit 1"
+    with ops.opened_to_read(settings.ops_path) as connection:
+        return connection.execute(landed).fetchone() is not None
 
 
 def _serve(

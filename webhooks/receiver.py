@@ -151,9 +151,11 @@ class Receiver:
         now = self._ticks()
         if now - self._counted_at >= 1:
             self._counted_at = now
-            self._waiting = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._inbox.waiting
-            )
+            loop = asyncio.get_running_loop()
+            try:
+                self._waiting = await loop.run_in_executor(self._thread, self._inbox.waiting)
+            except sqlite3.Error:
+                self.is_storing = False  # what cannot be read takes nothing either
         state = {
             "status": "ok" if self.is_storing else "cannot store notices",
             "waiting": self._waiting,

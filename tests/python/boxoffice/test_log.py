@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxoffice import log
+from boxoffice.session import conduct
 from boxoffice.settings import ROOT, Settings
-from tests.python.boxoffice.conftest import process_environment
+from tests.python.boxoffice.conftest import environment, process_environment
 from tests.python.examples import examples
 
 TOKEN = "PRIVATETOKEN123"
@@ -77,6 +79,29 @@ def test_a_line_is_one_line_with_its_time_in_utc(monkeypatch: pytest.MonkeyPatch
         monkeypatch.undo()
         time.tzset()
     assert written == f"2026-03-01T12:00:00Z ERROR boxoffice: {said!r}".replace("'", "")
+
+
+def test_log_files_go_after_their_time_and_others_stay(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = settings.ops_path.parent
+    folder.mkdir(parents=True)
+    names = {
+        "boxoffice-run-2026-03-01.log": 91,
+        "boxoffice-listen.log.2.gz": 91,
+        "boxoffice-listen.log": 0,
+        "boxoffice-run-2026-03-02.log": 89,
+        "boxoffice.duckdb": 91,
+        "other.log": 91,
+    }
+    for name, days in names.items():
+        (folder / name).touch()
+        at = time.time() - days * 86400
+        os.utime(folder / name, (at, at))
+    for name, value in environment(folder.parent).items():
+        monkeypatch.setenv(name, value)
+    assert conduct("docs", lambda session: None, as_json=True) == 0
+    assert {name for name in names if (folder / name).exists()} == set(list(names)[2:])
 
 
 LETTERS = "abcXYZ019"

@@ -1,6 +1,7 @@
 """Objects fetched one by one land as the load that lists them lands them. Over HTTP, against the stand-in."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -230,6 +231,16 @@ def test_who_does_not_answer_is_not_asked_for_everything(
     stand_in.fault("slow", path="/", times=999, ms=1000)
     found, _ = refresh(settings, wanted("order", "10000000001"))
     assert "ReadTimeout" in str(found.problem)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_connections_stay_open_from_one_batch_to_the_next(stand_in: StandIn, settings: Settings) -> None:
+    client = client_for(settings)
+    asked = [wanted("order", "10000000001"), wanted("event", EVENT), wanted("venue", "5000001")]
+    with closing(client):
+        for _ in range(5):
+            assert len(fetch(client, settings, asked).read) >= 3
+        assert len(client._sessions) <= len(asked)
 
 
 @pytest.mark.usefixtures("loaded")

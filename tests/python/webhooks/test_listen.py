@@ -184,6 +184,7 @@ def test_a_sale_reaches_the_inbox_and_a_kill_loses_nothing(tmp_path: Path, stand
     for said in (first.said, second.said):
         assert SECRET not in said
         assert "told {}" in said
+        assert "Nothing of Eventbrite has been loaded yet: `make run`" in said
     # The worker of the one that was killed heard of notices, and ended with it.
     assert "told \n" in first.said
     assert first.said.rstrip().endswith("ended")
@@ -198,7 +199,8 @@ def test_a_listener_tells_of_a_schedule_that_stands_still(tmp_path: Path, stand_
     with closing(listening("127.0.0.1", 0)) as chat:
         (tmp_path / "data").mkdir()
         with ops.opened(tmp_path / "data" / "ops.sqlite") as store:
-            store.begin_run("run", datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            run_id = store.begin_run("run", datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            store.add_step(run_id, "eventbrite", status="ok", seconds=1.0, rows=(1, 1, 0))
             with store.connection as connection:
                 connection.execute("update runs set started_at = '2026-03-01 12:00:00'")
         address = f"http://127.0.0.1:{chat.getsockname()[1]}/"
@@ -212,6 +214,7 @@ def test_a_listener_tells_of_a_schedule_that_stands_still(tmp_path: Path, stand_
             caller.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         assert listener.ended(signal.SIGTERM) == 0
     assert b"no run since 2026-03-01 12:00:00 UTC" in said
+    assert "Nothing" not in listener.said
 
 
 def test_an_alert_that_fails_keeps_no_later_one_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

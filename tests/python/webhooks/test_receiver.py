@@ -1,6 +1,7 @@
 """The receiver over real HTTP: what is answered, and that 200 means stored."""
 
 import http.client
+import itertools
 import json
 import socket
 import sqlite3
@@ -207,6 +208,18 @@ def test_what_cannot_be_stored_is_never_answered_200(receiver: Running, trouble:
     receiver.box.trouble = None
     assert receiver.post(body()) == 200
     assert receiver.rows("select count(*) from inbox") == [(1,)]
+
+
+def test_an_inbox_that_cannot_be_read_is_told_by_its_health(tmp_path: Path) -> None:
+    with receiving(tmp_path, ticks=itertools.count(step=2).__next__) as running:
+        assert running.ask("GET", "/healthz")[0] == 200
+        with sqlite3.connect(running.path) as other:
+            other.execute("alter table inbox rename to mislaid")
+        assert running.ask("GET", "/healthz")[0] == 503
+        other.execute("alter table mislaid rename to inbox")
+        assert running.post(body()) == 200
+        assert running.ask("GET", "/healthz")[0] == 200
+        other.close()
 
 
 def test_a_full_disk_is_503(receiver: Running) -> None:
