@@ -24,7 +24,7 @@ import re
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -590,7 +590,10 @@ def notice_older_file(ops: Ops, warehouse: Path) -> bool:
 
 def _make_private(path: Path) -> None:
     # It names failed calls and what was sent of people, and holds the salt: nobody else's business.
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    # One that is there is not touched: closing it would take SQLite's locks from whatever else has it open in
+    # this process, and another process would then take away the log that is being written to.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:

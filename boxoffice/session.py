@@ -195,7 +195,7 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
             lock.held(settings.lock_path, command, wait_seconds=wait, on_wait=on_wait),
             ops.opened(settings.ops_path) as store,
         ):
-            _check_warehouse(settings)
+            check_warehouse(settings)
             _check_marts(settings)
             ops.notice_older_file(store, settings.warehouse_path)
             session = Session(command, settings, terminal, store)
@@ -208,10 +208,15 @@ def conduct(command: str, body: Callable[[Session], None], *, as_json: bool = Fa
 
 
 @contextmanager
-def recorded(command: str, settings: Settings, store: ops.Ops) -> Iterator[Session]:
-    """A piece of work of a command that goes on, as a run of its own; problems go to the log. Needs the lock.
+def recorded(
+    command: str, settings: Settings, store: ops.Ops, tell: Callable[[Session], None]
+) -> Iterator[Session]:
+    """A piece of work of a command that goes on, as a run of its own. Needs the lock.
 
     Trouble that leaves the body goes on upwards.
+
+    Args:
+        tell: is given the session at its end, to tell of its problems.
     """
     session = Session(command, settings, Terminal(as_json=True), store)
     status, exit_code = "crashed", LOOK
@@ -226,8 +231,7 @@ def recorded(command: str, settings: Settings, store: ops.Ops) -> Iterator[Sessi
         status = "look" if _known(error) else "crashed"
         raise
     finally:
-        for step, problem in session.problems:
-            logger.warning("%s: %s", step, problem)
+        tell(session)
         with suppress(OSError, ops.Error):
             _end(session, status, exit_code)
 
@@ -318,7 +322,7 @@ def _end(session: Session, status: str, exit_code: int) -> None:
     session.ops.end_run(session.run_id, status=status, exit_code=exit_code, seconds=seconds)
 
 
-def _check_warehouse(settings: Settings) -> None:
+def check_warehouse(settings: Settings) -> None:
     """Open the warehouse for writing once, before any work: a lock or a full disk is better met now."""
     import duckdb
 

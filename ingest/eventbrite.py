@@ -541,7 +541,8 @@ class _Pull:
         failures: dict[str, BoxofficeError] = {}
         for number, event_id in enumerate(event_ids, 1):
             try:
-                for page in self._detail_pages(kind, organization_id, event_id):
+                # All pages first: of one event either all lands or nothing.
+                for page in list(self._detail_pages(kind, organization_id, event_id)):
                     outcome.stages[0].add(page, event_id=event_id, organization_id=organization_id)
                 outcome.done.add(event_id)
             except (TokenRefused, Unavailable) as problem:

@@ -64,7 +64,7 @@ def kept(session: Session, client: Client | Site, system: str, problem: Boxoffic
         return problem
     client.failures.remove(call)
     number = session.ops.add_api_error(session.run_id, system, call)
-    return BoxofficeError(problem.problem, f"{problem.remedy} (API error {number}.)".strip())
+    return CallError(problem.problem, f"{problem.remedy} (API error {number}.)".strip())
 
 
 def _rejections(plan: Plan, written: Written | None) -> list[Rejection]:

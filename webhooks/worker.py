@@ -18,8 +18,8 @@ from typing import Any
 from boxoffice import lock, log, ops
 from boxoffice import settings as settings_module
 from boxoffice.__main__ import Hot, Refreshed
-from boxoffice.errors import BoxofficeError, LockedError, explained
-from boxoffice.session import recorded
+from boxoffice.errors import BoxofficeError, CallError, LockedError, explained
+from boxoffice.session import Session, check_warehouse, recorded
 from boxoffice.settings import Settings
 from webhooks import inbox
 from webhooks.inbox import Inbox, Pointer
@@ -27,6 +27,8 @@ from webhooks.inbox import Inbox, Pointer
 logger = logging.getLogger("webhooks.worker")
 
 COMMAND = "listen"
+AWAY = "away"
+BUILD = "build"  # of all models
 LOCK_WAIT = 1.0  # seconds; the wish to end is looked at in between
 BREATH = (
     0.3  # seconds that the lock is free after each piece of work: a waiting `run` asks ten times a second
@@ -38,7 +40,8 @@ STALE_BY = 60.0  # seconds that the version which came is older than its notice
 STALE_AGAIN = (15.0, 60.0)  # seconds until it is looked at again, by attempts
 ATTEMPTS = 5
 AGAIN = 10.0  # seconds until the second attempt, doubled for each further one
-TROUBLE = 30.0  # seconds to wait after trouble that is no object's
+TROUBLE = 30.0  # seconds to wait after trouble that is no object's; doubled each time that it cost calls
+LONGEST_TROUBLE = 240.0
 HURRY_WITHIN = 1.0  # seconds until which a notice must be due for Airtable to be left for it,
 HURRY_FOR = 10.0  # and for how long
 CATCH_UP_EVERY = 60.0
@@ -74,12 +77,15 @@ class Worker:
         self._vain = 0
         self._one_by_one = False
         self._told = ""
+        self._costly = 0
+        # By step of the work: what was told of it lastly, and is so still.
+        self._problems: dict[str, set[str]] = {}
 
     def warm_up(self) -> None:
         """Make ready while nothing is due; what goes wrong is met, and told, at work."""
         settings = self._settings()
         with (
-            suppress(BoxofficeError),
+            suppress(Exception),
             lock.held(settings.lock_path, COMMAND, wait_seconds=LOCK_WAIT),
         ):
             self._hot.warm_up(settings)
@@ -99,9 +105,14 @@ class Worker:
                 lock.held(settings.lock_path, COMMAND, wait_seconds=LOCK_WAIT),
                 ops.opened(settings.ops_path) as store,
             ):
+                if self._told:
+                    # Before Eventbrite is asked once more for what then has nowhere to go.
+                    check_warehouse(settings)
                 self._mind_older_file(settings, store)
                 self._work(settings, store)
-            self._told = ""
+            if self._told:
+                logger.info("Notices are worked on again.")
+            self._told, self._costly = "", 0
         except LockedError:
             return BREATH
         except Exception as error:
@@ -111,7 +122,7 @@ class Worker:
             elif str(known) != self._told:
                 logger.error("Notices wait: %s", known)
             self._told = str(known)
-            self._closed_until = self._clock() + TROUBLE
+            self._closed_until = self._clock() + min(TROUBLE * 2.0**self._costly, LONGEST_TROUBLE)
             if self._catch_up_at is not None:
                 self._catch_up_at = max(self._catch_up_at, self._closed_until)
         self._free_until = self._clock() + BREATH
@@ -144,13 +155,14 @@ class Worker:
             self._catch_up(settings, store)
 
     def _refresh(self, settings: Settings, store: ops.Ops, pointers: Sequence[Pointer]) -> None:
-        with recorded(COMMAND, settings, store) as session:
+        with recorded(COMMAND, settings, store, self._tell) as session:
             was_owed, self._is_owed = self._is_owed, True
             try:
                 came = self._hot.refresh(
                     session, pointers, is_owed=was_owed, is_hurried=partial(self._is_hurried, pointers)
                 )
             except Exception as error:
+                self._costly += 1
                 if explained(error) is None:
                     self._suspect(pointers, session.run_id)
                 raise
@@ -165,6 +177,27 @@ class Worker:
             *(len(pointers), sum(len(each.notices) for each in pointers), landed),
             sum(step.seconds for step in session.steps),
         )
+
+    def _tell(self, session: Session) -> None:
+        """Say of each step what is new, and when it is well again: that a batch failed again is no news."""
+        names = {step.name for step in session.steps}
+        found: dict[str, list[BoxofficeError]] = {
+            step.name: [] for step in session.steps if step.status == "ok"
+        }
+        for name, problem in session.problems:
+            # A model's or a test's is that of all models: no other build looks at it again.
+            found.setdefault(name if name in names else BUILD, []).append(problem)
+        for name, problems in found.items():
+            before = self._problems.pop(name, set())
+            # Of who is away each call fails in words of its own.
+            is_away = any(isinstance(each, CallError) for each in problems)
+            for each in problems if not (is_away and AWAY in before) else ():
+                if each.problem not in before:
+                    logger.warning("%s: %s", name, each)
+            if problems:
+                self._problems[name] = {each.problem for each in problems} | ({AWAY} if is_away else set())
+            if (AWAY in before and not is_away) or (before and not problems):
+                logger.info("%s: %s", name, "it answers again." if AWAY in before else "all is well again.")
 
     def _is_hurried(self, at_work: Sequence[Pointer] = ()) -> bool:
         """Whether there is more to fetch, beyond what is being worked on, which is settled last."""
@@ -235,7 +268,7 @@ class Worker:
         self._vain += 1  # until it is known to be through
         wait = min(self._catch_up_every * 2.0 ** (self._vain - 1), CATCH_UP_AT_MOST)
         self._catch_up_at = began + wait
-        with recorded(COMMAND, settings, store) as session:
+        with recorded(COMMAND, settings, store, self._tell) as session:
             is_through = self._hot.catch_up(session)
             store.drop_old(settings.retention_days)
             ops.copy_to_warehouse(store, settings.warehouse_path)

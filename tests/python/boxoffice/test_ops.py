@@ -1,6 +1,9 @@
 """The ops file: migrations, damage, and what the warehouse shows of it."""
 
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -215,6 +218,28 @@ def test_of_all_calls_the_warehouse_shows_the_last(tmp_path: Path) -> None:
             )
         shown = {table: rows for table, _, rows in store.reported()}["journal"]
         assert [shown[0][0], shown[-1][0], len(shown)] == [6, ops.SHOWN_CALLS + 5, ops.SHOWN_CALLS]
+
+
+def test_opening_it_again_takes_no_lock_from_who_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "ops.sqlite"
+    look = "import sqlite3, sys; it = sqlite3.connect(sys.argv[1])"
+    look += "; print(*it.execute('select topic from alerts')); it.close()"
+
+    def seen_elsewhere() -> str:
+        command = [sys.executable, "-c", look, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    with ops.opened(path):
+        pass
+    with closing(sqlite3.connect(path)) as first:
+        first.execute("select * from runs").fetchall()
+        with ops.opened(path):
+            pass
+        # Who takes himself for the last one to close it takes away the log that writes go to.
+        assert seen_elsewhere() == ""
+        with first:
+            first.execute("insert into alerts values ('run', 1, '2026-03-01 12:00:00')")
+        assert seen_elsewhere() == "('run',)"
 
 
 def test_of_all_batches_of_a_listener_the_warehouse_shows_the_last(tmp_path: Path) -> None:

@@ -445,6 +445,19 @@ def test_one_forbidden_event_does_not_stop_the_others(pull: Pull, eventbrite: Ev
     assert len(eventbrite.listed("questions")) == 1
 
 
+def test_of_an_event_whose_pages_end_in_trouble_nothing_lands(
+    pull: Pull, eventbrite: Eventbrite, rows: Rows
+) -> None:
+    eventbrite.page_size = 2
+    eventbrite.by_event["questions", "800000000001"] = [{"id": str(number)} for number in range(3)]
+    eventbrite.faults = [on("800000000001/questions", None, *[error(503, "UNAVAILABLE")] * 6)]
+    assert pull().status == "partial"
+    assert rows("select id from questions") == []
+    eventbrite.faults = []
+    assert pull().status == "ok"
+    assert len(rows("select id from questions")) == 3
+
+
 def test_many_forbidden_events_are_summed_up(pull: Pull, eventbrite: Eventbrite) -> None:
     world(eventbrite)["events"] = [event(number, ticket_classes=[]) for number in range(40)]
     eventbrite.faults = [always("questions", error(404, "NOT_FOUND"))]

@@ -1,145 +1,169 @@
 """From notices to the CRM: the worker at work on the real models, against the stand-ins over HTTP."""
 
 import json
+import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import datetime
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import pytest
-import requests
 
+from boxoffice import airtable_api, eventbrite_api
 from boxoffice import settings as settings_module
 from boxoffice.__main__ import Hot
 from boxoffice.settings import ROOT
 from reverse_etl import civicrm_api
 from tests.python.boxoffice.conftest import environment, process_environment
+from tests.python.webhooks import shop
+from tests.python.webhooks.shop import Sale, Shop
 from webhooks import inbox
 from webhooks.inbox import Notice
 from webhooks.worker import Worker
 
 pytestmark = pytest.mark.slow
-Json = dict[str, Any]
-HEADERS = {"Authorization": "Bearer sandbox"}
-MAPPED = "Midnight Sessions"
 
 
-@pytest.fixture
-def reached(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Settings that name the stand-ins, and where they are steered."""
-    command = [sys.executable, "-m", "sandbox", "serve", "--state", str(tmp_path / "state"), "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        found = json.loads(process.stdout.readline())
-        yield {
-            "EVENTBRITE_TOKEN": "sandbox",
-            "EVENTBRITE_API_URL": found["eventbrite"],
-            "CIVICRM_URL": found["civicrm"],
-            "CIVICRM_API_KEY": "sandbox",
-            "CIVICRM_TIMEZONE": "America/New_York",
-            "MAPPINGS_DIR": str(ROOT / "sandbox" / "mappings"),
-            "CONTROL": found["control"],
-        }
-        process.terminate()
+class World:
+    """A warehouse that a run has filled, and a worker over it whose clock is `now`."""
+
+    def __init__(self, folder: Path, box_office: Shop, more: dict[str, str]) -> None:
+        self.shop = box_office
+        given = {**box_office.settings, **more}
+        run = [sys.executable, "-m", "boxoffice", "run", "--json"]
+        environ = process_environment(folder, given)
+        ended = subprocess.run(run, cwd=ROOT, env=environ, capture_output=True, check=False)
+        self.steps = {step["name"]: step for step in json.loads(ended.stdout)["steps"]}
+        assert self.steps["sync civicrm"]["changed"] > 0, ended.stdout
+        self.settings = settings_module.load({**environment(folder), **given})
+        self.now = datetime.fromisoformat(box_office.now).timestamp()
+        self.hot = Hot()
+        inbox.prepare(self.settings)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.callback(self.hot.close)
+            self.box = stack.enter_context(
+                inbox.opened(self.settings.ops_path, self.settings.eventbrite_api_url, clock=lambda: self.now)
+            )
+            self.worker = Worker(lambda: self.settings, self.box, self.hot, clock=lambda: self.now)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *trouble: object) -> None:
+        self._stack.close()
+
+    def sell(self, tickets: int = 1) -> Sale:
+        """By this clock: what changed long before its notice is taken for old."""
+        self.shop.steer("POST", "/clock", {"now": datetime.fromtimestamp(self.now, UTC).isoformat()})
+        return self.shop.sell(tickets)
+
+    def tell(self, *paths: str) -> None:
+        for path in paths:
+            body = {"config": {"action": "order.updated"}, "api_url": f"{self.shop.api}{path}"}
+            self.box.store([Notice(self.now, {}, json.dumps(body).encode())])
+
+    def work(self, seconds: float) -> None:
+        """Look as the worker does, for that long by its clock."""
+        until = self.now + seconds
+        while (wait := self.worker.look()) is not None and self.now + wait < until:
+            self.now += wait
+        self.now = until
+
+    def counts(self) -> tuple[int, int]:
+        """Participants and contributions of the CRM."""
+        return len(self.shop.rows("Participant")), len(self.shop.rows("Contribution"))
 
 
-def test_a_sale_is_in_the_crm_once_however_it_was_told_of(
-    reached: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(civicrm_api, "_BACKOFF", lambda state: 0.0)
-    control, api = reached.pop("CONTROL"), reached["EVENTBRITE_API_URL"]
+@contextmanager
+def filled(folder: Path, **more: str) -> Iterator[World]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        shop.opened(folder, "--attendees", "100", "--airtable-pace", "off") as box_office,
+    ):
+        for client in (civicrm_api, airtable_api):
+            patch.setattr(client, "_BACKOFF", lambda state: 0.0)
+        patch.setattr(eventbrite_api, "_backoff", lambda state: 0.0)
+        try:
+            with World(folder, box_office, more) as made:
+                yield made
+        finally:
+            # What a command does about them stays with its process.
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
 
-    def rows(entity: str) -> list[Json]:
-        return requests.get(f"{control}/civicrm/rows/{entity}", timeout=60).json()["rows"]
 
-    run = [sys.executable, "-m", "boxoffice", "run", "--json"]
-    ended = subprocess.run(
-        run, cwd=ROOT, env=process_environment(tmp_path, reached), capture_output=True, check=False
-    )
-    steps = {step["name"]: step for step in json.loads(ended.stdout)["steps"]}
-    assert steps["sync civicrm"]["changed"] > 0, ended.stdout
-    held = {entity: len(rows(entity)) for entity in ("Participant", "Contribution")}
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with filled(tmp_path_factory.mktemp("world")) as made:
+        yield made
 
-    def asked(path: str, **params: Any) -> Json:
-        return requests.get(f"{api}/{path}/", params=params, headers=HEADERS, timeout=60).json()
 
-    (event_id,) = (
-        event["id"]
-        for organization in asked("users/me/organizations")["organizations"]
-        for event in asked(f"organizations/{organization['id']}/events", status="all", page_size=200)[
-            "events"
-        ]
-        if event["name"]["text"] == MAPPED
-    )
-    sold = asked(f"events/{event_id}/attendees")["attendees"]
-    model = next(each for each in sold if each["status"] == "Attending")
-    order = asked(f"orders/{model['order_id']}")
-    when = requests.get(f"{control}/", timeout=60).json()["now"][:19] + "Z"
-    buyer = {"name": "Pat Buyer", "first_name": "Pat", "last_name": "Buyer", "email": "pat@example.org"}
-    new = {"created": when, "changed": when}
-    order |= {**new, **buyer, "id": "990000001", "status": "placed"}
-    tickets = [
-        {
-            **model,
-            **new,
-            "id": key,
-            "order_id": order["id"],
-            "profile": buyer,
-            "cancelled": False,
-            "refunded": False,
-        }
-        for key in ("990000002", "990000003")
-    ]
-    put = requests.post(f"{control}/objects", json={"orders": [order], "attendees": tickets}, timeout=60)
-    assert put.ok, put.text
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [record.message for record in caplog.records if record.name == "webhooks.worker"]
+    return [message for message in found if not message.startswith("Looked at")]
 
-    settings = settings_module.load({**environment(tmp_path), **reached})
-    at_order, at_tickets = (
-        f"/orders/{order['id']}/",
-        [f"/events/{event_id}/attendees/{each['id']}/" for each in tickets],
-    )
-    now, hot = [datetime.fromisoformat(when).timestamp()], Hot()
-    inbox.prepare(settings)
-    with inbox.opened(settings.ops_path, settings.eventbrite_api_url, clock=lambda: now[0]) as box:
-        worker = Worker(lambda: settings, box, hot, clock=lambda: now[0])
 
-        def tell(*paths: str) -> None:
-            bodies = [
-                json.dumps({"config": {"action": "order.updated"}, "api_url": f"{api}{path}"})
-                for path in paths
-            ]
-            box.store([Notice(now[0], {}, body.encode()) for body in bodies])
+def test_a_sale_is_in_the_crm_once_however_it_was_told_of(world: World) -> None:
+    participants, contributions = world.counts()
+    sale = world.sell(tickets=2)
+    order, *tickets = world.shop.at(sale)
+    world.tell(tickets[1], order, tickets[0], order)
+    world.work(30)
+    assert world.box.counts() == {"done": 4}
+    assert world.counts() == (participants + 2, contributions + 1)
+    # Told of once more, while the CRM is away: it is brought on later, without a notice.
+    changed = {"last_name": "Seller", "name": "Pat Seller", "email": "pat1@example.org", "first_name": "Pat"}
+    world.shop.steer("POST", f"/objects/attendees/{sale.attendee_ids[1]}", {"profile": changed})
+    world.shop.steer("POST", "/civicrm/settings", {"maintenance": True})
+    world.tell(order, *tickets)
+    world.work(30)
+    assert world.box.counts() == {"done": 7}
+    assert "Seller" not in str(world.shop.rows("Contact"))
+    world.shop.steer("POST", "/civicrm/settings", {"maintenance": False})
+    world.work(120)
+    assert "Seller" in str(world.shop.rows("Contact"))
+    assert world.settings.marts_path.exists()
+    assert world.counts() == (participants + 2, contributions + 1)
 
-        def work(until: float) -> None:
-            while (wait := worker.look()) is not None and now[0] + wait < until:
-                now[0] += wait
 
-        tell(at_tickets[1], at_order, at_tickets[0], at_order)
-        work(now[0] + 30)
-        assert box.counts() == {"done": 4}
-        assert len(rows("Participant")) == held["Participant"] + 2
-        assert len(rows("Contribution")) == held["Contribution"] + 1
-        # Told of once more, while the CRM is away: it is brought on later, without a notice.
-        changed = {
-            "last_name": "Seller",
-            "name": "Pat Seller",
-            "email": "pat@example.org",
-            "first_name": "Pat",
-        }
-        requests.post(f"{control}/objects/attendees/990000003", json={"profile": changed}, timeout=60)
-        requests.post(f"{control}/civicrm/settings", json={"maintenance": True}, timeout=60)
-        tell(at_order, *at_tickets)
-        work(now[0] + 30)
-        assert box.counts() == {"done": 7}
-        assert "Seller" not in str(rows("Contact"))
-        requests.post(f"{control}/civicrm/settings", json={"maintenance": False}, timeout=60)
-        work(now[0] + 120)
-        assert "Seller" in str(rows("Contact"))
-    hot.close()
-    assert settings.marts_path.exists()
-    assert len(rows("Participant")) == held["Participant"] + 2
-    assert len(rows("Contribution")) == held["Contribution"] + 1
+def test_eventbrite_down_for_ten_minutes(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "webhooks")
+    participants, contributions = world.counts()
+    world.shop.steer("POST", "/faults", {"do": "bad_gateway", "times": None})
+    for _ in range(4):
+        world.tell(*world.shop.at(world.sell()))
+        world.work(150)
+    assert world.box.waiting() == 8
+    assert world.counts() == (participants, contributions)
+    world.shop.steer("DELETE", "/faults")
+    world.work(60)
+    assert world.box.waiting() == 0
+    assert "parked" not in world.box.counts()
+    assert world.counts() == (participants + 4, contributions + 4)
+    first, then = said(caplog)
+    assert first.startswith("Eventbrite did not answer")
+    assert first.endswith("Notices wait until it answers again.")
+    assert then == "Eventbrite answers again."
+
+
+def test_civicrm_down_for_ten_minutes(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "webhooks")
+    participants, contributions = world.counts()
+    world.shop.steer("POST", "/civicrm/faults", {"do": "bad_gateway", "times": None})
+    for _ in range(4):
+        world.tell(*world.shop.at(world.sell()))
+        world.work(150)
+    assert world.box.waiting() == 0
+    assert world.counts() == (participants, contributions)
+    world.shop.steer("DELETE", "/civicrm/faults")
+    world.work(600)
+    assert world.counts() == (participants + 4, contributions + 4)
+    first, then = said(caplog)
+    assert first.startswith("sync civicrm: ")
+    assert then == "sync civicrm: it answers again."

@@ -3,6 +3,8 @@
 import itertools
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,11 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from boxoffice import lock, ops
 from boxoffice.__main__ import Refreshed
-from boxoffice.errors import BoxofficeError
+from boxoffice.errors import BoxofficeError, CallError
 from boxoffice.session import Session
 from boxoffice.settings import Settings
 from webhooks import inbox
@@ -53,6 +56,7 @@ class Hot:
     problem: BoxofficeError | None = None
     trouble: BoxofficeError | None = None
     is_through: bool = True
+    problems: list[BoxofficeError] = field(default_factory=list)
     is_caught_up: bool = True
 
     def refresh(
@@ -69,6 +73,10 @@ class Hot:
         self.is_left = is_hurried()
         if not self.is_left:
             self.airtable.append(self.clock.now)
+        with session.step("sync civicrm") as step:
+            step.status = "failed" if self.problems else "ok"
+            for problem in self.problems:
+                session.problem(step.name, problem)
         read = set() if self.closed_for else keys - self.missing - set(self.failed)
         return Refreshed(
             read=read,
@@ -286,11 +294,76 @@ def test_trouble_with_the_machine_loses_nothing_and_is_told_once(
     world.tell("1")
     world.work(600)
     assert world.states == {"new": 1}
-    assert [each.message for each in caplog.records] == ["Notices wait: The disk is full. Free some space."]
+    said = ["Notices wait: The disk is full. Free some space."]
+    assert [each.message for each in caplog.records] == said
     world.hot.trouble = None
-    world.work(60)
+    world.work(240)
     assert world.states == {"done": 1}
     assert world.hot.owed[-1]  # what the failed ones landed is brought on
+
+
+def test_a_warehouse_that_is_held_is_told_once_and_costs_one_look(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "webhooks")
+    duckdb.connect(str(world.settings.warehouse_path)).close()
+    world.tell("0")
+    world.work(5)
+    world.hot.trouble = BoxofficeError("It is open in another program.", "Close it.")
+    hold = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(world.settings.warehouse_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline()
+        world.tell("1", "2")
+        world.work(600)
+        assert world.hot.asked == [["0"], ["1", "2"]]
+        other.stdin.close()
+        other.wait()
+    world.hot.trouble = None
+    world.work(60)
+    assert world.states == {"done": 3}
+    said = [record.message for record in caplog.records if not record.message.startswith("Looked at")]
+    assert [said[0], said[-1]] == [
+        "Notices wait: It is open in another program. Close it.",
+        "Notices are worked on again.",
+    ]
+    # Which program it is, is known once it was looked at.
+    assert len(said) <= 3
+
+
+def test_trouble_that_is_met_late_is_tried_ever_more_seldom(world: World) -> None:
+    world.hot.trouble = BoxofficeError("The disk is full.", "Free some space.")
+    world.tell("1")
+    world.work(1200)
+    assert len(world.hot.asked) == 7
+    world.hot.trouble = None
+    world.work(240)
+    assert world.states == {"done": 1}
+
+
+def test_a_destination_that_is_away_is_told_of_once_and_when_it_is_back(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "webhooks")
+    for each in range(5):
+        world.hot.problems = [CallError(f"The site did not answer call {each}.", f"(API error {each}.)")]
+        world.tell(str(each))
+        world.work(60)
+    refused = BoxofficeError("An order cannot be written.", "Mend it.")
+    for problems in ([refused], [refused], [refused, BoxofficeError("Two more.")], [], []):
+        world.hot.problems = problems
+        world.tell("1")
+        world.work(60)
+    said = [record.message for record in caplog.records if not record.message.startswith("Looked at")]
+    assert said == [
+        "sync civicrm: The site did not answer call 0. (API error 0.)",
+        "sync civicrm: An order cannot be written. Mend it.",
+        "sync civicrm: it answers again.",
+        "sync civicrm: Two more.",
+        "sync civicrm: all is well again.",
+    ]
 
 
 def test_a_run_at_work_is_waited_for(world: World) -> None:
