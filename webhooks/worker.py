@@ -76,7 +76,7 @@ class Worker:
         self._catch_up_at: float | None = None
         self._catch_up_every = CATCH_UP_EVERY
         self._put_off_since: float | None = None
-        self._vain = 0
+        self._vain_since: float | None = None  # when catching up first came to nothing
         self._one_by_one = False
         self._told = ""
         self._costly = 0
@@ -267,19 +267,21 @@ class Worker:
     def _plan_catch_up(self, came: Refreshed) -> None:
         """A minute after the first of several; now if something could not be brought on, unless it just was
         in vain."""
-        at = self._clock() + (self._catch_up_every if came.is_through or self._vain else 0.0)
+        is_soon = not came.is_through and self._vain_since is None
+        at = self._clock() + (0.0 if is_soon else self._catch_up_every)
         self._catch_up_at = at if self._catch_up_at is None else min(at, self._catch_up_at)
 
     def _catch_up(self, settings: Settings, store: ops.Ops) -> None:
         began = self._clock()
-        self._vain += 1  # until it is known to be through
-        wait = min(self._catch_up_every * 2.0 ** (self._vain - 1), CATCH_UP_AT_MOST)
-        self._catch_up_at = began + wait
+        was_vain_since, self._vain_since = self._vain_since, self._vain_since or began
+        # However often notices hasten it: who was away for ten minutes is asked again within ten more.
+        wait = max(began - self._vain_since, self._catch_up_every)
+        self._catch_up_at = began + min(wait, CATCH_UP_AT_MOST)
         with recorded(COMMAND, settings, store, self._tell) as session:
             try:
                 is_through = self._hot.catch_up(session, leaves_off=self._leaves_off)
             except LeftOff:
-                self._vain -= 1
+                self._vain_since = was_vain_since
                 self._put_off_since = self._put_off_since or began
                 self._catch_up_at = self._clock() + self._catch_up_every
                 return
@@ -290,7 +292,7 @@ class Worker:
         self._put_off_since = None
         self._catch_up_every = max(CATCH_UP_EVERY, (self._clock() - began) / CATCH_UP_SHARE)
         if is_through:
-            self._vain, self._catch_up_at, self._is_owed = 0, None, False
+            self._vain_since, self._catch_up_at, self._is_owed = None, None, False
 
 
 def main() -> None:

@@ -467,12 +467,24 @@ def test_a_destination_that_takes_nothing_is_asked_again_ever_more_seldom(world:
     world.tell("1")
     world.work(1)
     assert world.hot.caught_up == 1
-    world.work(600)
-    assert world.hot.caught_up == 4
+    world.work(900)
+    assert world.hot.caught_up == 5
     world.hot.is_caught_up = True
     world.work(3600)
-    assert world.hot.caught_up == 5
+    assert world.hot.caught_up == 6
     world.hot.is_through = True
     world.tell("2")
     world.work(5)
     assert world.hot.owed == [True, False]
+
+
+def test_who_was_away_for_ten_minutes_is_asked_again_within_ten_more(world: World) -> None:
+    world.hot.is_through = world.hot.is_caught_up = False
+    for each in range(10):  # each hastens it
+        world.tell(str(each))
+        world.work(60)
+    before = world.hot.caught_up
+    world.hot.is_caught_up = True
+    world.work(630)
+    assert world.hot.caught_up == before + 1
+    assert world.worker.look() is None
