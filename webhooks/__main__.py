@@ -106,9 +106,11 @@ def _serve(
 def _tell(settings: Settings, is_over: threading.Event, is_storing: Callable[[], bool]) -> None:
     was_storing, told_at = True, float("-inf")
     while True:
+        with suppress(OSError):
+            alerts.sign_of_listener(settings).touch()
+        if is_over.wait(LOOKED_EVERY):
+            return
         try:
-            with suppress(OSError):
-                alerts.sign_of_listener(settings).touch()
             now = time.monotonic()
             if is_storing() != was_storing and now - told_at >= alerts.QUIET.total_seconds():
                 was_storing, told_at = not was_storing, now
@@ -119,8 +121,6 @@ def _tell(settings: Settings, is_over: threading.Event, is_storing: Callable[[],
             alerts.look_from_outside(settings)
         except Exception:  # whatever it is: the next trouble has to be told all the same
             logger.exception("Whether all is well could not be looked up.")
-        if is_over.wait(LOOKED_EVERY):
-            return
 
 
 def _differences(settings: Settings, reached: Settings) -> dict[str, Any]:

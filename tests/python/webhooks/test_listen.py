@@ -32,8 +32,9 @@ from webhooks.receiver import listening
 SECRET = "k3yk3yk3yk3yk3yk3yk3y"
 ORGANIZATION = "700000000001"
 # A worker that notes what it is told, and ends with its pipe.
+# Each line by one write, as the listener writes to the same pipe.
 WORKER = (
-    "import sys; [print('told', line, end='', flush=True) for line in sys.stdin]; print('ended', flush=True)"
+    "import os, sys; [os.write(1, b'told ' + line.encode()) for line in sys.stdin]; os.write(1, b'ended\\n')"
 )
 LISTEN = (
     "import sys; from webhooks import __main__ as it;"
