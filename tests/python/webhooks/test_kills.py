@@ -98,7 +98,8 @@ def test_killed_again_and_again_every_sale_is_in_the_crm_once(tmp_path: Path) ->
         )
         print(said)
         assert tally.total() >= NOTICES, said
-        assert min(killed, len(seller.sales) - len(told)) >= 3, said
+        assert killed >= 2, said
+        assert len(seller.sales) - len(told) >= 3, said
 
         def crm_holds(sales: list[Sale]) -> bool:
             kinds = zip(box_office.held(), shop.wanted(sales), before, strict=True)
