@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from boxoffice.eventbrite_api import Client
     from boxoffice.status import Notices
     from ingest.eventbrite_singles import Fetched, Wanted
+    from reverse_etl.airtable import Schema
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the summary.")
 SANDBOX = "Sandbox mode, as nothing of yours is set: sample data, stand-ins for the APIs."
@@ -211,30 +212,37 @@ def _status(settings: Settings, terminal: Terminal) -> tuple[int, dict[str, Any]
         )
     if found.sources:
         terminal.table(
-            ("Source", "Last attempt", "Landed last (UTC)", "Rejected", "Calls this month"),
+            ("Source", "Last attempt", "Landed last (UTC)", "Rejected"),
             [
                 (
                     source.source,
                     source.status,
                     source.landed_at or "never",
                     "" if source.rows_rejected is None else f"{source.rows_rejected:,}",
-                    f"{source.requests_this_month:,}" if source.requests_this_month else "",
                 )
                 for source in found.sources
             ],
         )
     if found.destinations:
         terminal.table(
-            ("Destination", "Last attempt", "Written last (UTC)", "Refused", "Calls this month"),
+            ("Destination", "Last attempt", "Written last (UTC)", "Refused", "Waiting"),
             [
                 (
                     each.destination,
                     each.status,
                     each.written_at or "never",
                     f"{each.rows_refused:,}" if each.rows_refused else "",
-                    f"{each.requests_this_month:,}" if each.requests_this_month else "",
+                    f"{each.rows_waiting:,}" if each.rows_waiting else "",
                 )
                 for each in found.destinations
+            ],
+        )
+    if found.calls:
+        terminal.table(
+            ("Calls to", "Last hour", "Today", "This month", "Allowed"),
+            [
+                (each.api, f"{each.last_hour:,}", f"{each.today:,}", f"{each.this_month:,}", each.allowed)
+                for each in found.calls
             ],
         )
     if found.notices:
@@ -341,11 +349,16 @@ def build_and_publish(
     return built
 
 
-def write_back(session: Session, built: "BuildResult", ready: Callable[[], Settings]) -> bool:
+def write_back(
+    session: Session,
+    built: "BuildResult",
+    ready: Callable[[], Settings],
+    schema: "Schema | None" = None,
+) -> bool:
     """Sync what the build made and left sound; in sandbox mode Airtable's base is made ready for it.
 
     Args:
-        ready: as `stand_ins.started` yields it.
+        ready: as `stand_ins.started` yields it. schema: of Airtable's base, where it is kept.
 
     Returns:
         Whether both destinations could be asked all that was to be asked.
@@ -363,6 +376,7 @@ def write_back(session: Session, built: "BuildResult", ready: Callable[[], Setti
         settings=settings,
         unsound=built.unsound_sync,
         bootstrap=settings.is_sandbox,
+        schema=schema,
     )
     of_civicrm = sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
     return of_airtable and of_civicrm
@@ -390,12 +404,13 @@ class Refreshed:
 
 class Hot:
     """The short way from notices to destinations, with what makes it short kept between times: dbt's project
-    parsed, the connection to Eventbrite open."""
+    parsed, the connection to Eventbrite open, the schema of Airtable's base known."""
 
     def __init__(self) -> None:
         from boxoffice.build import Warm
+        from reverse_etl.airtable import Schema
 
-        self.warm = Warm()
+        self.warm, self._schema = Warm(), Schema()
         self._client: Client | None = None
         # Tables whose changes Airtable has not seen, as there were more notices to work on first.
         self._left: set[str] = set()
@@ -482,7 +497,7 @@ class Hot:
         is_through = True
         for destination, is_set, bring in (
             ("civicrm", settings.civicrm_url is not None, partial(sync_civicrm, again=orders)),
-            ("airtable", settings.airtable_token is not None, sync),
+            ("airtable", settings.airtable_token is not None, partial(sync, schema=self._schema)),
         ):
             if destination == "airtable":
                 tables, self._left = tables | self._left, set()
@@ -520,7 +535,7 @@ class Hot:
             LeftOff: as `leaves_off` said so while models were built.
         """
         built = build_and_publish(session, warm=self.warm, leaves_off=leaves_off)
-        return write_back(session, built, lambda: session.settings)
+        return write_back(session, built, lambda: session.settings, self._schema)
 
 
 def _kept(

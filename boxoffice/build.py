@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxoffice.errors import BoxofficeError, explained, explained_text
+from boxoffice.errors import BoxofficeError, LeftOff, explained, explained_text
 from boxoffice.settings import ROOT, Settings
 
 logger = logging.getLogger(__name__)
@@ -21,11 +21,6 @@ logger = logging.getLogger(__name__)
 SYNC_NAME = re.compile(r"sync_([a-z0-9]+)__(\w+)")
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
-
-
-class LeftOff(Exception):
-    """A build that was not brought to its end, as whoever asked for it has more urgent work. What it built
-    stays, and the next build goes on from there, as after a kill."""
 
 
 # What is incremental and made of bronze rows alone, and which these are.

@@ -50,6 +50,11 @@ class CallError(BoxofficeError):
     call: FailedCall | None = None
 
 
+class LeftOff(Exception):
+    """A build that was not brought to its end, as whoever asked for it has more urgent work. What it built
+    stays, and the next build goes on from there, as after a kill."""
+
+
 _HELD = re.compile(
     r'lock on file "(?P<file>[^"]+)"(?:: Conflicting lock is held in (?P<holder>.*?) \(PID (?P<pid>\d+))?'
 )

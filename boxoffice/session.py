@@ -15,7 +15,7 @@ from typing import Any
 
 from boxoffice import alerts, lock, log, ops
 from boxoffice import settings as settings_module
-from boxoffice.errors import BoxofficeError, ConfigurationError, LockedError, explained
+from boxoffice.errors import BoxofficeError, ConfigurationError, LeftOff, LockedError, explained
 from boxoffice.publish import STORAGE_VERSION
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
@@ -105,6 +105,9 @@ class Session:
         started = time.perf_counter()
         try:
             yield step
+        except LeftOff:
+            step.status = "skipped"
+            raise
         except BaseException as error:
             step.status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
             raise

@@ -23,26 +23,37 @@ class Run:
 
 @dataclass(frozen=True)
 class Source:
-    """One source: its latest attempt, and the latest one that landed."""
+    """One source: its latest attempt, and the latest one that landed; not what a listener fetches."""
 
     source: str
     status: str
     tried_at: str  # UTC
     landed_at: str | None  # UTC
     rows_rejected: int | None  # by the latest attempt that counted them
-    requests_this_month: int
 
 
 @dataclass(frozen=True)
 class Destination:
-    """One destination: its latest attempt, and the latest one that wrote. rows_refused: that still are."""
+    """One destination: its latest attempt, and the latest one that wrote. rows_refused: that still are.
+    rows_waiting: for what the source does not tell yet."""
 
     destination: str
     status: str
     tried_at: str  # UTC
     written_at: str | None  # UTC
     rows_refused: int
-    requests_this_month: int
+    rows_waiting: int
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls that boxoffice made to an API, whatever for. allowed: by whoever runs it."""
+
+    api: str
+    last_hour: int
+    today: int  # UTC
+    this_month: int
+    allowed: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ class Status:
     runs: list[Run] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     destinations: list[Destination] = field(default_factory=list)
+    calls: list[Calls] = field(default_factory=list)
     notices: Notices | None = None
     api_errors: int = 0
     marts_written_at: str | None = None
@@ -92,14 +104,12 @@ def read(settings: Settings) -> Status:
             )
         ]
         found.sources = [Source(*row) for row in connection.execute(ATTEMPTS.format(steps=SOURCES))]
-        refused = dict(connection.execute(REFUSED).fetchall())
-        for step, status, tried_at, written_at, _, requests in connection.execute(
-            ATTEMPTS.format(steps=DESTINATIONS)
-        ):
+        kept = {name: counts for name, *counts in connection.execute(KEPT)}
+        for step, status, tried_at, written_at, _ in connection.execute(ATTEMPTS.format(steps=DESTINATIONS)):
             name = step.removeprefix("sync ")
-            found.destinations.append(
-                Destination(name, status, tried_at, written_at, refused.get(name, 0), requests)
-            )
+            refused, waiting = kept.get(name, (0, 0))
+            found.destinations.append(Destination(name, status, tried_at, written_at, refused, waiting))
+        found.calls = [Calls(*row, allowed=ALLOWED[row[0]]) for row in connection.execute(CALLS)]
         found.notices = notices(connection, datetime.now(UTC))
         found.api_errors = connection.execute("select count(*) from api_errors").fetchone()[0]
     return found
@@ -115,9 +125,34 @@ def notices(connection: sqlite3.Connection, now: datetime) -> Notices | None:
 
 
 # A step of `ingest` is called like its source; one that writes back, `sync` and its destination.
-SOURCES = "steps.step in ('eventbrite', 'sheets', 'airtable')"
+SOURCES = "steps.step in ('eventbrite', 'sheets', 'airtable') and runs.command <> 'listen'"
 DESTINATIONS = "steps.step like 'sync %'"
-REFUSED = "select destination, count(*) from rejected_rows where resolved_at is null group by destination"
+# What G6 holds back needs nobody: it waits for a name or an e-mail.
+KEPT = """
+select destination, sum(rule_id <> 'G6'), sum(rule_id = 'G6')
+from rejected_rows where resolved_at is null group by destination
+"""
+# Airtable counts what is read and what is written together.
+CALLS = """
+select
+    replace(steps.step, 'sync ', '') as api,
+    coalesce(sum(case when runs.started_at >= datetime('now', '-1 hour') then steps.requests end), 0),
+    coalesce(sum(case when runs.started_at >= date('now') then steps.requests end), 0),
+    coalesce(sum(case when runs.started_at >= date('now', 'start of month') then steps.requests end), 0)
+from steps
+inner join runs using (run_id)
+where
+    runs.started_at >= min(date('now', 'start of month'), datetime('now', '-1 hour'))
+    and api in ('eventbrite', 'airtable', 'civicrm')
+    and steps.requests > 0
+group by api
+order by api
+"""
+ALLOWED = {
+    "airtable": "1,000 a month on the Free plan, 100,000 on Team",
+    "civicrm": "as many as the site bears",
+    "eventbrite": "2,000 an hour",
+}
 ATTEMPTS = """
 with attempts as (
     select
@@ -126,7 +161,6 @@ with attempts as (
         runs.command not in ('plan', 'bootstrap') as is_earnest,
         runs.started_at,
         steps.rows_rejected,
-        steps.requests,
         row_number() over (partition by steps.step order by steps.run_id desc) as place
     from steps
     inner join runs using (run_id)
@@ -138,8 +172,7 @@ select
     max(case when place = 1 then status end),
     max(case when place = 1 then started_at end),
     max(case when status in ('ok', 'partial') and is_earnest then started_at end),
-    max(case when place = 1 then rows_rejected end),
-    coalesce(sum(case when started_at >= date('now', 'start of month') then requests end), 0)
+    max(case when place = 1 then rows_rejected end)
 from attempts
 group by step
 order by step

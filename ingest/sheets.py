@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,8 +31,11 @@ from boxoffice.errors import BoxofficeError
 from boxoffice.findings import Finding
 from boxoffice.ops import Forgotten
 from boxoffice.settings import Settings
-from ingest import forgetting, google, landing
+from ingest import forgetting, landing
 from ingest.landing import Progress, SourceResult, TableResult, quiet
+
+if TYPE_CHECKING:
+    from ingest import google
 
 SOURCE = "sheets"
 
@@ -279,6 +282,8 @@ def _in_use(
     """Sheet to file; those of a workbook are put into the folder `scratch`."""
     if settings.sheets_url is None:
         return _files_in_use(settings, result)
+    from ingest import google  # the client is a tenth of what a run imports, and few have a workbook
+
     book = google.Workbook(settings, scratch, HEADERS, sleep, progress)
     return _tabs_in_use(settings, book, result)
 
@@ -322,8 +327,10 @@ def _files_in_use(settings: Settings, result: SourceResult) -> dict[str, _File]:
     return _one_each(by_sheet, str(folder), missing, result)
 
 
-def _tabs_in_use(settings: Settings, book: google.Workbook, result: SourceResult) -> dict[str, _File]:
+def _tabs_in_use(settings: Settings, book: "google.Workbook", result: SourceResult) -> dict[str, _File]:
     """As `_files_in_use`, for the tabs of the workbook."""
+    from ingest import google
+
     try:
         found = book.read()
     finally:

@@ -15,7 +15,7 @@ from boxoffice.session import Session, conduct, observe
 from boxoffice.settings import Settings
 from boxoffice.terminal import Terminal
 from reverse_etl import airtable, civicrm_explain, civicrm_show, civicrm_state, civicrm_sync, links, show
-from reverse_etl.airtable import NotSetUp, Sync
+from reverse_etl.airtable import NotSetUp, Schema, Sync
 from reverse_etl.civicrm_api import Site
 from reverse_etl.civicrm_suggest import suggested
 from reverse_etl.explain import explained
@@ -36,6 +36,7 @@ def sync(
     writes: bool = True,
     reconcile: bool = False,
     bootstrap: bool = False,
+    schema: Schema | None = None,
     is_asked: bool = False,
 ) -> bool:
     """Bring Airtable to what the sync models say, as one step of the session.
@@ -44,7 +45,8 @@ def sync(
         models: those that are soundly built, of every destination. unsound: names of the others, which are
             left alone. settings: in place of the session's.
         writes: without it the plan is shown and nothing changes. reconcile: read the base whole first.
-        bootstrap: make missing tables and fields first. is_asked: somebody wants just this, so that a base
+        bootstrap: make missing tables and fields first. schema: as it is known, where several syncs share it.
+            is_asked: somebody wants just this, so that a base
             that is not set up is an error.
 
     Returns:
@@ -62,7 +64,7 @@ def sync(
     if not is_asked:
         with session.step(STEP) as step:
             try:
-                run, client = _prepared(session, models, settings, unsound)
+                run, client = _prepared(session, models, settings, unsound, schema)
             except ConfigurationError as error:
                 session.problem(STEP, error)
                 step.status = "failed"
@@ -74,7 +76,7 @@ def sync(
             _conducted(session, step, run, client, writes, reconcile, bootstrap)
             _name(session, step, unsound)
         return _is_through(run.outcome.problems)
-    run, client = _prepared(session, models, settings, unsound)
+    run, client = _prepared(session, models, settings, unsound, schema)
     try:
         run.connect(bootstraps=bootstrap)
     except ConfigurationError:
@@ -113,7 +115,11 @@ def _name(session: Session, step: show.Step, unsound: Collection[str]) -> None:
 
 
 def _prepared(
-    session: Session, models: Sequence[SyncModel], settings: Settings, unsound: Collection[str]
+    session: Session,
+    models: Sequence[SyncModel],
+    settings: Settings,
+    unsound: Collection[str],
+    schema: Schema | None,
 ) -> tuple[Sync, Client]:
     if settings.airtable_base_id is None:
         raise ConfigurationError(
@@ -138,6 +144,7 @@ def _prepared(
         words=mappings.airtable_fields(settings),
         policies=mappings.policies(settings, airtable.DESTINATION),
         others=unsound,
+        schema=schema,
         progress=session.progress,
     )
     return run, client

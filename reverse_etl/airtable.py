@@ -1,11 +1,14 @@
 """Airtable: from sync models to a base, so that it holds what they say, in as few calls as it takes.
 
-One call for the schema; none for a table in which nothing has changed. The way of a run: `binding` finds the
-tables and fields, `look` what the base holds where that has to be asked, `differ` the rows that are others
-than those sent, `plan` the cells and calls, `apply` sends them; `journal` remembers, `cells` converts.
+One call for the schema, which a listener keeps; none for a table in which nothing has changed. The way of a
+run: `binding` finds the tables and fields, `look` what the base holds where that has to be asked, `differ`
+the rows that are others than those sent, `plan` the cells and calls, `apply` sends them; `journal` remembers,
+`cells` converts.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,7 @@ from reverse_etl.look import Look, Progress
 from reverse_etl.plan import Parents, Plan
 
 DESTINATION = "airtable"
+KEPT_FOR, KEPT_IN_DOUBT = 3600.0, 300.0  # seconds
 
 
 class NotSetUp(ConfigurationError):
@@ -39,12 +43,43 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
+class Schema:
+    """The base's tables, asked for once an hour; sooner after something was refused, as people may have
+    changed them.
+
+    Args:
+        clock: seconds that only go up.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._asked_at = self._until = -math.inf
+        self._tables: list[dict[str, Any]] = []
+
+    def tables(self, client: Client) -> list[dict[str, Any]]:
+        """Raises as `Client.tables`."""
+        if self._clock() >= self._until:
+            self._tables, self._asked_at = client.tables(), self._clock()
+            self._until = self._asked_at + KEPT_FOR
+        return self._tables
+
+    def learn(self, outcome: Outcome) -> None:
+        """From what came of a run. A row that is refused again and again is no reason to ask each time."""
+        is_row_refused = any(written.rejections for written in outcome.written.values())
+        if outcome.problems or is_row_refused:
+            kept_for = 0.0 if outcome.problems else KEPT_IN_DOUBT
+            self._until = min(self._until, self._asked_at + kept_for)
+
+    def forget(self) -> None:
+        self._until = -math.inf
+
+
 class Sync:
     """One run against one base.
 
     Args:
         words: what airtable_fields.csv says. policies: what settings.csv says. others: names of models that
-            there are, and that are left alone in this run.
+            there are, and that are left alone in this run. schema: where several runs share one.
     """
 
     def __init__(
@@ -57,9 +92,11 @@ class Sync:
         words: Words,
         policies: Mapping[str, str],
         others: Collection[str] = (),
+        schema: Schema | None = None,
         progress: Progress = lambda what, done, total: None,
     ) -> None:
         self._client, self._journal, self._warehouse = client, journal, warehouse
+        self._schema = schema or Schema()
         self._models, self._words, self._policies = models, words, policies
         self._others = others
         self._progress = progress
@@ -77,13 +114,15 @@ class Sync:
         """
         binding.check(self._models, self._words, self._policies, self._others)
         self._progress("reading the schema", 0, None)
-        tables = self._client.tables()
+        tables = self._schema.tables(self._client)
         remembered = self._journal.bindings()
         if bootstraps:
             self.outcome.made = bootstrap.make(
                 self._client, self._models, tables, self._words, self._policies, remembered
             )
-            tables = self._client.tables() if self.outcome.made else tables
+            if self.outcome.made:
+                self._schema.forget()
+                tables = self._schema.tables(self._client)
         elif not remembered and not binding.is_set_up(self._models, tables, self._words):
             raise self.not_set_up()
         self._tables = tables
@@ -131,15 +170,18 @@ class Sync:
         Raises:
             CallError: no table can be written any more; what was written stays, and the next run goes on.
         """
-        for each in self.outcome.plans:
-            look = self._looks[each.bound.table_id]
-            writer = Writer(self._client, self._journal, each, look, self._table_ids, self._progress)
-            self.outcome.written[each.bound.model.name] = writer.written
-            try:
-                writer.write()
-            except Withheld as problem:
-                self.outcome.problems.append(problem)
-            self.outcome.problems += writer.written.problems
+        try:
+            for each in self.outcome.plans:
+                look = self._looks[each.bound.table_id]
+                writer = Writer(self._client, self._journal, each, look, self._table_ids, self._progress)
+                self.outcome.written[each.bound.model.name] = writer.written
+                try:
+                    writer.write()
+                except Withheld as problem:
+                    self.outcome.problems.append(problem)
+                self.outcome.problems += writer.written.problems
+        finally:
+            self._schema.learn(self.outcome)
 
     def _bound(self, rows: Differ) -> Binding:
         remembered = self._journal.bindings()

@@ -18,7 +18,7 @@ from typing import Any
 from boxoffice import lock, log, ops
 from boxoffice import settings as settings_module
 from boxoffice.__main__ import Hot, Refreshed
-from boxoffice.errors import BoxofficeError, CallError, LockedError, explained
+from boxoffice.errors import BoxofficeError, CallError, LeftOff, LockedError, explained
 from boxoffice.session import Session, check_warehouse, recorded
 from boxoffice.settings import Settings
 from webhooks import inbox
@@ -47,6 +47,7 @@ HURRY_FOR = 10.0  # and for how long
 CATCH_UP_EVERY = 60.0
 CATCH_UP_SHARE = 0.1  # of the time at most: on large warehouses it takes longer, and notices wait meanwhile
 CATCH_UP_AT_MOST = 3600.0
+PUT_OFF_FOR = 300.0  # seconds for which catching up makes way for notices; then it is brought to its end
 
 
 class Worker:
@@ -74,7 +75,8 @@ class Worker:
         self._left_since: float | None = None
         self._catch_up_at: float | None = None
         self._catch_up_every = CATCH_UP_EVERY
-        self._vain = 0
+        self._put_off_since: float | None = None
+        self._vain_since: float | None = None  # when catching up first came to nothing
         self._one_by_one = False
         self._told = ""
         self._costly = 0
@@ -199,6 +201,11 @@ class Worker:
             if (AWAY in before and not is_away) or (before and not problems):
                 logger.info("%s: %s", name, "it answers again." if AWAY in before else "all is well again.")
 
+    def _leaves_off(self) -> bool:
+        """Whether to leave catching up off, for a notice that somebody may be waiting for."""
+        is_late = self._put_off_since is not None and self._clock() - self._put_off_since >= PUT_OFF_FOR
+        return not is_late and self._is_hurried()
+
     def _is_hurried(self, at_work: Sequence[Pointer] = ()) -> bool:
         """Whether there is more to fetch, beyond what is being worked on, which is settled last."""
         now = self._clock()
@@ -260,23 +267,32 @@ class Worker:
     def _plan_catch_up(self, came: Refreshed) -> None:
         """A minute after the first of several; now if something could not be brought on, unless it just was
         in vain."""
-        at = self._clock() + (self._catch_up_every if came.is_through or self._vain else 0.0)
+        is_soon = not came.is_through and self._vain_since is None
+        at = self._clock() + (0.0 if is_soon else self._catch_up_every)
         self._catch_up_at = at if self._catch_up_at is None else min(at, self._catch_up_at)
 
     def _catch_up(self, settings: Settings, store: ops.Ops) -> None:
         began = self._clock()
-        self._vain += 1  # until it is known to be through
-        wait = min(self._catch_up_every * 2.0 ** (self._vain - 1), CATCH_UP_AT_MOST)
-        self._catch_up_at = began + wait
+        was_vain_since, self._vain_since = self._vain_since, self._vain_since or began
+        # However often notices hasten it: who was away for ten minutes is asked again within ten more.
+        wait = max(began - self._vain_since, self._catch_up_every)
+        self._catch_up_at = began + min(wait, CATCH_UP_AT_MOST)
         with recorded(COMMAND, settings, store, self._tell) as session:
-            is_through = self._hot.catch_up(session)
+            try:
+                is_through = self._hot.catch_up(session, leaves_off=self._leaves_off)
+            except LeftOff:
+                self._vain_since = was_vain_since
+                self._put_off_since = self._put_off_since or began
+                self._catch_up_at = self._clock() + self._catch_up_every
+                return
             store.drop_old(settings.retention_days)
             ops.copy_to_warehouse(store, settings.warehouse_path)
         for action in session.at_end:
             action()
+        self._put_off_since = None
         self._catch_up_every = max(CATCH_UP_EVERY, (self._clock() - began) / CATCH_UP_SHARE)
         if is_through:
-            self._vain, self._catch_up_at, self._is_owed = 0, None, False
+            self._vain_since, self._catch_up_at, self._is_owed = None, None, False
 
 
 def main() -> None:

@@ -48,10 +48,8 @@ money as (
     left join event_money
         on
             own_currencies.event_key = event_money.event_key
-            and (
-                own_currencies.currency = event_money.currency
-                or (own_currencies.currency is null and event_money.currency is null)
-            )
+            -- An `or` here would compare every event with every other.
+            and own_currencies.currency is not distinct from event_money.currency
 ),
 
 scanned as (

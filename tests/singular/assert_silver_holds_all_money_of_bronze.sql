@@ -3,7 +3,11 @@
 {{ config(group='silver') }}
 with attendees as (select * from {{ ref('stg_eventbrite__attendees') }}),
 
-orders as (select * from {{ ref('stg_eventbrite__orders') }}),
+-- Few, where orders are many.
+unpaid_orders as (
+    select order_id from {{ ref('stg_eventbrite__orders') }}
+    where is_unpaid
+),
 
 sheet as (select * from {{ ref('stg_sheets__tickets') }}),
 
@@ -22,9 +26,9 @@ tickets as (select * from {{ ref('tickets') }}),
 online as (
     select sum({{ minor_to_major('attendees.gross_minor', 'currencies.exponent') }}) as amount
     from attendees
-    left join orders on attendees.order_id = orders.order_id
+    left join unpaid_orders on attendees.order_id = unpaid_orders.order_id
     left join currencies on attendees.currency = currencies.currency
-    where not attendees.is_unpaid and not coalesce(orders.is_unpaid, false)
+    where not attendees.is_unpaid and unpaid_orders.order_id is null
 ),
 
 offline as (

@@ -25,13 +25,12 @@
 {#- Large, and read for a few columns at a time: as a CTE all of those would be held at once. #}
 {%- set tickets = ref('tickets') %}
 {%- set attendees = ref('stg_eventbrite__attendees') %}
+{%- set online_orders = ref('stg_eventbrite__orders') %}
 with left_out as (select * from {{ ref('int_sheets__left_out') }}),
 
 rejects as (select * from {{ source('sheets', 'rejects') }}),
 
 events as (select * from {{ ref('known_events') }}),
-
-online_orders as (select * from {{ ref('stg_eventbrite__orders') }}),
 
 classes as (select * from {{ ref('ticket_classes') }}),
 
@@ -411,7 +410,7 @@ orphans as (
         astray.order_id as value,
         'no such order: the ticket counts by itself' as reason
     from astray
-    left join online_orders on astray.order_id = online_orders.order_id
+    left join {{ online_orders }} as online_orders on astray.order_id = online_orders.order_id
     where astray.order_id is not null and online_orders.order_id is null
     union all
     select
@@ -455,7 +454,7 @@ unknown_words as (
         'status' as column_name,
         status as value,
         'unknown status: counted as paid' as reason
-    from online_orders
+    from {{ online_orders }}
     where
         status not in (
             'placed', 'completed', 'started', 'pending', 'unpaid', 'abandoned',
@@ -568,7 +567,7 @@ requested as (
         requests.order_id,
         sum({{ minor_to_major('requests.amount_minor', 'currencies.exponent') }}) as amount
     from {{ ref('stg_eventbrite__refund_requests') }} as requests
-    inner join online_orders on requests.order_id = online_orders.order_id
+    inner join {{ online_orders }} as online_orders on requests.order_id = online_orders.order_id
     left join events on 'eventbrite-' || online_orders.event_id = events.event_key
     left join currencies on coalesce(online_orders.currency, events.currency) = currencies.currency
     where requests.status = 'processed' and requests.amount_minor > 0 and not online_orders.is_unpaid
@@ -613,7 +612,7 @@ money_problems as (
     left join first_versions on suspects.ticket_id = first_versions.ticket_id
     left join classes on tickets.ticket_class_key = classes.ticket_class_key
     left join told on suspects.ticket_id = told.ticket_id
-    left join online_orders on suspects.order_id = online_orders.order_id
+    left join {{ online_orders }} as online_orders on suspects.order_id = online_orders.order_id
     where
         (suspects.is_refunded or suspects.is_cancelled or first_versions.is_refunded)
         and not suspects.is_unpaid

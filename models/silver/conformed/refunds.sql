@@ -1,9 +1,9 @@
 -- Grain: one row per refund of a ticket, of an order item, or of a ticket nobody knows.
+{#- Large, and read for a few columns at a time: as a CTE all of those would be held at once. #}
+{%- set tickets = ref('tickets') %}
 with online as (select * from {{ ref('int_eventbrite__refunds') }}),
 
 order_items as (select * from {{ ref('order_items') }}),
-
-tickets as (select * from {{ ref('tickets') }}),
 
 sheet_events as (select * from {{ ref('int_sheets__event_keys') }}),
 
@@ -29,7 +29,7 @@ of_tickets as (
         online.reason,
         online.basis
     from online
-    inner join tickets on 'eventbrite-' || online.ticket_id = tickets.ticket_key
+    inner join {{ tickets }} as tickets on 'eventbrite-' || online.ticket_id = tickets.ticket_key
     left join currencies on tickets.currency = currencies.currency
 ),
 
@@ -156,7 +156,7 @@ select
     'sheet' as basis
 from sheet
 left join left_out on sheet.record = left_out.record and sheet.file = left_out.file
-left join tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
+left join {{ tickets }} as tickets on 'sheets-' || sheet.ticket_id = tickets.ticket_key
 left join sheet_events on sheet.event_id = sheet_events.event_id
 -- Nothing was paid for an unpaid ticket: data_issues names its refund.
 where left_out.record is null and coalesce(tickets.status, '') <> 'unpaid'

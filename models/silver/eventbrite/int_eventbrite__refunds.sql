@@ -2,11 +2,10 @@
 -- Eventbrite lowers what an order and its attendees cost when it refunds. A lowering seen between two
 -- versions is a refund of that version. What was lowered before the first version is told by the order's
 -- refund requests alone.
-with attendees as (select * from {{ ref('stg_eventbrite__attendees') }}),
-
-versions as (select * from {{ ref('stg_eventbrite__attendee_versions') }}),
-
-orders as (select * from {{ ref('stg_eventbrite__orders') }}),
+{#- Large, and read for a few columns at a time: as a CTE all of those would be held at once. #}
+{%- set attendees = ref('stg_eventbrite__attendees') %}
+{%- set orders = ref('stg_eventbrite__orders') %}
+with versions as (select * from {{ ref('stg_eventbrite__attendee_versions') }}),
 
 order_versions as (select * from {{ ref('stg_eventbrite__order_versions') }}),
 
@@ -29,7 +28,7 @@ touched as (
     select ticket_id from versions
     union
     select attendees.ticket_id
-    from attendees
+    from {{ attendees }} as attendees
     inner join processed on attendees.order_id = processed.order_id
 ),
 
@@ -42,9 +41,9 @@ today as (
         attendees.is_unpaid,
         attendees.changed_at,
         attendees.landed_at
-    from attendees
+    from {{ attendees }} as attendees
     inner join touched on attendees.ticket_id = touched.ticket_id
-    left join orders on attendees.order_id = orders.order_id
+    left join {{ orders }} as orders on attendees.order_id = orders.order_id
     where not attendees.is_unpaid and not coalesce(orders.is_unpaid, false)
 ),
 
@@ -211,7 +210,7 @@ unshared as (
         processed.reason,
         processed.amount_minor
     from processed
-    inner join orders on processed.order_id = orders.order_id
+    inner join {{ orders }} as orders on processed.order_id = orders.order_id
     left join order_versions
         on processed.order_id = order_versions.order_id and order_versions.is_first_paid
     left join sharing_orders on processed.order_id = sharing_orders.order_id

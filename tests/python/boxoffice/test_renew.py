@@ -8,7 +8,8 @@ import duckdb
 import pytest
 
 from boxoffice import build as build_module
-from boxoffice.build import BuildResult, LeftOff, Warm, build, renew
+from boxoffice.build import BuildResult, Warm, build, renew
+from boxoffice.errors import LeftOff
 from boxoffice.settings import Settings
 
 SYNC = """

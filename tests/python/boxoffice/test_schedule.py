@@ -39,8 +39,10 @@ def kept(
 def test_runs_follow_each_other_and_their_codes_are_told() -> None:
     schedule, said = kept(SHORT, lambda schedule: len(schedule.ran) >= 2, "raise SystemExit(1)")
     assert schedule.ran[:2] == [1, 1]
-    # On a slow machine the second is due before the first has ended, and that is told too.
-    assert any(each.startswith("The run ended with code 1 after ") for each in said)
+    # A machine at work takes longer for a run than until the next is due: that is told too.
+    ended = [sentence for sentence in said if not sentence.startswith("A run was due and left out")]
+    assert len(ended) == 2
+    assert all(sentence.startswith("The run ended with code 1 after ") for sentence in ended)
 
 
 def test_a_run_that_is_due_while_another_is_at_work_is_left_out_and_told() -> None:
@@ -72,6 +74,6 @@ def test_a_polite_kill_ends_the_run_at_work_too(tmp_path: Path) -> None:
     assert "every 60 minutes" in process.stdout.readline()
     assert process.stdout.readline(), "the run's first step"
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert "Stopped: " in said

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -132,7 +132,9 @@ def test_status_tells_runs_freshness_rejects_and_calls(
     assert [(run["command"], run["status"]) for run in before["runs"]] == [("ingest", "ok")]
     landed = {source["source"]: source for source in before["sources"]}
     assert landed["sheets"]["rows_rejected"] == 2
-    assert landed["eventbrite"]["requests_this_month"] == len(server.requests)
+    [calls] = before["calls"]
+    assert calls["api"] == "eventbrite"
+    assert calls["last_hour"] == calls["today"] == calls["this_month"] == len(server.requests)
 
     server.faults = [always("organizations", error(401, "INVALID_AUTH"))]
     assert command("-m", "ingest", "eventbrite", environ=environ).code == 1
@@ -173,8 +175,51 @@ def test_status_tells_what_was_written_back(command: Command, tmp_path: Path) ->
     assert found["written_at"] < found["tried_at"]
     assert found["written_at"].endswith(":01")
     assert (found["destination"], found["status"]) == ("airtable", "ok")
-    assert (found["rows_refused"], found["requests_this_month"]) == (2, 8)
+    assert (found["rows_refused"], found["rows_waiting"]) == (2, 0)
+    [calls] = ended.document["calls"]
+    assert (calls["api"], calls["this_month"]) == ("airtable", 8)
     assert "Destination" in command(*STATUS).said
+
+
+def test_status_tells_of_calls_by_hour_day_and_month(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with ops.opened(tmp_path / "data" / "ops.sqlite") as store:
+        for run, step, ago, calls in (
+            ("listen", "eventbrite", "-10 minutes", 3),
+            ("run", "eventbrite", "-30 minutes", 20),
+            ("run", "eventbrite", "-70 minutes", 500),
+            ("run", "airtable", "-5 minutes", 7),
+            ("listen", "sync airtable", "-5 minutes", 2),
+            ("run", "sync civicrm", "-50 days", 90),
+            ("run", "sheets", "-5 minutes", None),
+        ):
+            run_id = store.begin_run(run, datetime(2026, 3, 1, tzinfo=UTC), is_sandbox=False)
+            store.add_step(run_id, step, status="ok", seconds=1.0, rows=(9, 9, 0), requests=calls)
+            store.end_run(run_id, status="ok", exit_code=0, seconds=1.0)
+            with store.connection as connection:
+                connection.execute(
+                    "update runs set started_at = datetime('now', ?) where run_id = ?", (ago, run_id)
+                )
+        with store.connection as connection:
+            connection.executemany(
+                "insert into rejected_rows values"
+                " ('civicrm', 's', 'Participant', 'Participant', ?, null, null, ?, '', '', 1, '', '', null)",
+                [("a", "G6"), ("b", "G6"), ("c", "G7")],
+            )
+    ended = command(*STATUS, "--json")
+    assert {each["api"]: each["last_hour"] for each in ended.document["calls"]} == {
+        "airtable": 9,
+        "eventbrite": 23,
+    }
+    by_name = {each["destination"]: each for each in ended.document["destinations"]}
+    assert (by_name["civicrm"]["rows_refused"], by_name["civicrm"]["rows_waiting"]) == (1, 2)
+    # One order that a listener fetched is no landing of all that changed.
+    [source] = [each for each in ended.document["sources"] if each["source"] == "eventbrite"]
+    landed_at = datetime.fromisoformat(source["landed_at"]).replace(tzinfo=UTC)
+    assert datetime.now(UTC) - landed_at > timedelta(minutes=20)
+    said = command(*STATUS).said
+    assert "Allowed" in said
+    assert "2,000 an hour" in said
 
 
 def test_status_tells_of_notices_until_a_run_has_brought_what_they_are_about(

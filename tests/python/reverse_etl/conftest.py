@@ -14,7 +14,7 @@ from boxoffice import ops
 from boxoffice.airtable_api import Client
 from boxoffice.build import SyncColumn, SyncModel
 from reverse_etl import civicrm_api
-from reverse_etl.airtable import DESTINATION, Outcome, Sync
+from reverse_etl.airtable import DESTINATION, Outcome, Schema, Sync
 from reverse_etl.journal import Journal
 from sandbox.bases import Base
 from sandbox.server import StandIn, running
@@ -96,6 +96,7 @@ class World:
     others: list[str] = field(default_factory=list)
     client: Client | None = None
     client_of: Callable[..., Client] = Client
+    schema: Schema | None = None
 
     @property
     def warehouse(self) -> Path:
@@ -144,6 +145,7 @@ class World:
                 words=self.words,
                 policies=self.policies,
                 others=self.others,
+                schema=self.schema,
             )
             try:
                 sync.plan(**options)

@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice import ops
 from boxoffice.airtable_api import BudgetSpent, Client, MonthSpent
-from reverse_etl.airtable import DESTINATION
+from reverse_etl.airtable import DESTINATION, Schema
 from reverse_etl.journal import Journal
 from tests.python.reverse_etl.conftest import BASE, World, count
 
@@ -128,3 +128,25 @@ def test_five_runs_leave_the_counts_as_they_are(many: World) -> None:
         assert count(many.sync()) == {}
         assert many.writes == 0
     assert len(many.records("Venues")) == 150
+
+
+def test_a_schema_that_is_kept_is_asked_for_once_an_hour_and_after_a_refusal(loaded: World) -> None:
+    now = 0.0
+    loaded.schema = Schema(clock=lambda: now)
+
+    def asked(change: str) -> list[str]:
+        loaded.sql(f"update sync.sync_airtable__venues set {change} where venue_key = 'v1'")
+        loaded.sync()
+        return [each["does"] for each in loaded.requests]
+
+    assert asked("capacity = 11") == ["schema", "update"]
+    assert asked("capacity = 12") == ["update"]
+    assert asked("capacity = 12") == []
+    now = 3599.0
+    assert asked("capacity = 13") == ["update"]
+    now = 3600.0
+    assert asked("capacity = 14") == ["schema", "update"]
+    loaded.by_hand("delete_field", "Venues", field="Capacity")
+    assert "update" in asked("capacity = 15")
+    # It is told of what is missing once Airtable refused it; then the base is looked at again.
+    assert asked("capacity = 16") == ["schema"]

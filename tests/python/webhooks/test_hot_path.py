@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+import requests
 
 from boxoffice import airtable_api, eventbrite_api
 from boxoffice import settings as settings_module
@@ -34,11 +35,18 @@ class World:
     def __init__(self, folder: Path, box_office: Shop, more: dict[str, str]) -> None:
         self.shop = box_office
         given = {**box_office.settings, **more}
-        run = [sys.executable, "-m", "boxoffice", "run", "--json"]
         environ = process_environment(folder, given)
-        ended = subprocess.run(run, cwd=ROOT, env=environ, capture_output=True, check=False)
-        self.steps = {step["name"]: step for step in json.loads(ended.stdout)["steps"]}
-        assert self.steps["sync civicrm"]["changed"] > 0, ended.stdout
+
+        def command(*words: str) -> bytes:
+            run = [sys.executable, "-m", *words, "--json"]
+            return subprocess.run(run, cwd=ROOT, env=environ, capture_output=True, check=False).stdout
+
+        said = command("boxoffice", "run")
+        steps = {step["name"]: step for step in json.loads(said)["steps"]}
+        assert steps["sync civicrm"]["changed"] > 0, said
+        if more:
+            command("reverse_etl", "airtable", "--bootstrap")
+            command("reverse_etl", "airtable")
         self.settings = settings_module.load({**environment(folder), **given})
         self.now = datetime.fromisoformat(box_office.now).timestamp()
         self.hot = Hot()
@@ -80,7 +88,7 @@ class World:
 
 
 @contextmanager
-def filled(folder: Path, **more: str) -> Iterator[World]:
+def filled(folder: Path, *, has_airtable: bool = False) -> Iterator[World]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -90,7 +98,7 @@ def filled(folder: Path, **more: str) -> Iterator[World]:
             patch.setattr(client, "_BACKOFF", lambda state: 0.0)
         patch.setattr(eventbrite_api, "_backoff", lambda state: 0.0)
         try:
-            with World(folder, box_office, more) as made:
+            with World(folder, box_office, box_office.airtable if has_airtable else {}) as made:
                 yield made
         finally:
             # What a command does about them stays with its process.
@@ -167,3 +175,30 @@ def test_civicrm_down_for_ten_minutes(world: World, caplog: pytest.LogCaptureFix
     first, then = said(caplog)
     assert first.startswith("sync civicrm: ")
     assert then == "sync civicrm: it answers again."
+
+
+def test_a_sale_is_in_airtable_for_as_few_calls_as_it_takes(tmp_path: Path) -> None:
+    with filled(tmp_path, has_airtable=True) as world:
+
+        def asked() -> list[str]:
+            found = world.shop.steer("GET", "/airtable/requests")["requests"]
+            world.shop.steer("DELETE", "/airtable/requests")
+            return [each["does"] for each in found]
+
+        asked()
+        sales, calls = [], []
+        for _ in range(2):
+            sales.append(world.sell(tickets=2))
+            world.tell(*world.shop.at(sales[-1]))
+            world.work(20)
+            calls.append(asked())
+        # The event's sums, and the sale.
+        assert calls == [["schema", "update", "create"], ["update", "create"]]
+        world.work(120)
+        assert asked() == []  # catching up finds nothing to write
+        assert world.hot.is_left is False
+        address = f"{world.settings.airtable_api_url}/v0/{world.settings.airtable_base_id}/Ticket Sales"
+        answer = requests.get(address, headers={"Authorization": "Bearer sandbox"}, timeout=60)
+        for sale in sales:
+            [cells] = [each["fields"] for each in answer.json()["records"] if sale.order_id in str(each)]
+            assert cells["boxoffice key"] == f"eventbrite-{sale.order_id}"

@@ -17,7 +17,7 @@ import pytest
 
 from boxoffice import lock, ops
 from boxoffice.__main__ import Refreshed
-from boxoffice.errors import BoxofficeError, CallError
+from boxoffice.errors import BoxofficeError, CallError, LeftOff
 from boxoffice.session import Session
 from boxoffice.settings import Settings
 from webhooks import inbox
@@ -58,6 +58,8 @@ class Hot:
     is_through: bool = True
     problems: list[BoxofficeError] = field(default_factory=list)
     is_caught_up: bool = True
+    left_off: list[float] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     def refresh(
         self, session: Session, wanted: list[Pointer], *, is_owed: bool, is_hurried: Callable[[], bool]
@@ -88,9 +90,14 @@ class Hot:
             is_through=self.is_through,
         )
 
-    def catch_up(self, session: Session) -> bool:
+    def catch_up(self, session: Session, *, leaves_off: Callable[[], bool]) -> bool:
+        for _ in range(10):
+            self.clock.now += self.seconds / 10
+            self.meanwhile()
+            if leaves_off():
+                self.left_off.append(self.clock.now)
+                raise LeftOff
         self.caught_up += 1
-        self.clock.now += self.seconds
         return self.is_caught_up
 
 
@@ -173,6 +180,40 @@ def test_a_long_catching_up_takes_a_tenth_of_the_time_at_most(world: World) -> N
         world.work(3)
     share = 20.0 * world.hot.caught_up / (world.clock.now - began)
     assert 0.05 < share < 0.11
+
+
+def test_catching_up_makes_way_for_a_notice_and_follows_later(world: World) -> None:
+    world.tell("1")
+    world.work(5)
+    world.hot.seconds = 10.0
+    told = [world.clock.now + 60]
+
+    def meanwhile() -> None:
+        if told and world.clock.now >= told[0]:
+            world.tell("2", at=told.pop())
+
+    world.hot.meanwhile = meanwhile
+    world.work(75)
+    (left_off,) = world.hot.left_off
+    assert (world.hot.asked, world.hot.caught_up) == ([["1"], ["2"]], 0)
+    assert world.states == {"done": 2}
+    world.work(120)
+    assert world.hot.caught_up == 1
+    assert left_off + 60 <= world.clock.now
+    with ops.opened_to_read(world.settings.ops_path) as connection:
+        assert connection.execute("select distinct status from runs").fetchall() == [("ok",)]
+
+
+def test_with_notices_that_never_pause_catching_up_is_through_every_few_minutes(world: World) -> None:
+    world.hot.seconds = 2.0
+    keys = itertools.count()
+    world.hot.meanwhile = lambda: world.tell(str(next(keys)))
+    began = world.clock.now
+    while world.clock.now < began + 1500:
+        world.tell(str(next(keys)))
+        world.work(1)
+    assert 3 <= world.hot.caught_up <= 5
+    assert len(world.hot.left_off) > 5
 
 
 def test_the_first_batch_brings_on_what_a_killed_worker_may_have_left(world: World) -> None:
@@ -426,12 +467,24 @@ def test_a_destination_that_takes_nothing_is_asked_again_ever_more_seldom(world:
     world.tell("1")
     world.work(1)
     assert world.hot.caught_up == 1
-    world.work(600)
-    assert world.hot.caught_up == 4
+    world.work(900)
+    assert world.hot.caught_up == 5
     world.hot.is_caught_up = True
     world.work(3600)
-    assert world.hot.caught_up == 5
+    assert world.hot.caught_up == 6
     world.hot.is_through = True
     world.tell("2")
     world.work(5)
     assert world.hot.owed == [True, False]
+
+
+def test_who_was_away_for_ten_minutes_is_asked_again_within_ten_more(world: World) -> None:
+    world.hot.is_through = world.hot.is_caught_up = False
+    for each in range(10):  # each hastens it
+        world.tell(str(each))
+        world.work(60)
+    before = world.hot.caught_up
+    world.hot.is_caught_up = True
+    world.work(630)
+    assert world.hot.caught_up == before + 1
+    assert world.worker.look() is None
