@@ -109,7 +109,10 @@ def read(settings: Settings) -> Status:
             name = step.removeprefix("sync ")
             refused, waiting = kept.get(name, (0, 0))
             found.destinations.append(Destination(name, status, tried_at, written_at, refused, waiting))
-        found.calls = [Calls(*row, allowed=ALLOWED[row[0]]) for row in connection.execute(CALLS)]
+        found.calls = [
+            Calls(api, hour, today, month, ALLOWED[api])
+            for api, hour, today, month in connection.execute(CALLS)
+        ]
         found.notices = notices(connection, datetime.now(UTC))
         found.api_errors = connection.execute("select count(*) from api_errors").fetchone()[0]
     return found

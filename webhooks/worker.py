@@ -172,8 +172,11 @@ class Worker:
             self._left_since = (self._left_since or self._clock()) if self._hot.is_left else None
             self._one_by_one = False
             self._settle(pointers, came, session.run_id)
-        self._plan_catch_up(came)
         landed = sum(step.changed or 0 for step in session.steps if step.name == "eventbrite")
+        if landed or was_owed or not came.is_through:
+            self._plan_catch_up(came)
+        if came.closed_for is not None and not landed:
+            return  # that it is closed was told
         logger.info(
             "Looked at %d objects of %d notices, %d rows changed, in %.1f s.",
             *(len(pointers), sum(len(each.notices) for each in pointers), landed),
