@@ -24,7 +24,7 @@ from boxoffice.settings import ROOT
 
 PYTHON = sys.executable
 # As boxoffice/build.py calls it: no unit tests, no log file, no JSON about what was done.
-DBT = [str(Path(PYTHON).with_name("dbt")), "--quiet", "--log-level-file", "none", "build"]
+DBT = [PYTHON, "-m", "benchmarks.build", "--quiet", "--log-level-file", "none", "build"]
 DBT += ["--exclude-resource-type", "unit_test", "--no-write-json"]
 AS_OF = "2026-01-01T00:00:00"
 

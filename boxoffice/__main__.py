@@ -354,11 +354,14 @@ def write_back(
     built: "BuildResult",
     ready: Callable[[], Settings],
     schema: "Schema | None" = None,
+    *,
+    again: bool = True,
 ) -> bool:
     """Sync what the build made and left sound; in sandbox mode Airtable's base is made ready for it.
 
     Args:
         ready: as `stand_ins.started` yields it. schema: of Airtable's base, where it is kept.
+        again: rows that Airtable refused before are sent, too.
 
     Returns:
         Whether both destinations could be asked all that was to be asked.
@@ -377,6 +380,7 @@ def write_back(
         unsound=built.unsound_sync,
         bootstrap=settings.is_sandbox,
         schema=schema,
+        again=again,
     )
     of_civicrm = sync_civicrm(session, built.synced, settings=settings, unsound=built.unsound_sync)
     return of_airtable and of_civicrm
@@ -497,7 +501,11 @@ class Hot:
         is_through = True
         for destination, is_set, bring in (
             ("civicrm", settings.civicrm_url is not None, partial(sync_civicrm, again=orders)),
-            ("airtable", settings.airtable_token is not None, partial(sync, schema=self._schema)),
+            (
+                "airtable",
+                settings.airtable_token is not None,
+                partial(sync, schema=self._schema, again=False),
+            ),
         ):
             if destination == "airtable":
                 tables, self._left = tables | self._left, set()
@@ -535,7 +543,7 @@ class Hot:
             LeftOff: as `leaves_off` said so while models were built.
         """
         built = build_and_publish(session, warm=self.warm, leaves_off=leaves_off)
-        return write_back(session, built, lambda: session.settings, self._schema)
+        return write_back(session, built, lambda: session.settings, self._schema, again=False)
 
 
 def _kept(

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 SYNC_NAME = re.compile(r"sync_([a-z0-9]+)__(\w+)")
 SUCCEEDED = ("success", "pass", "no-op", "warn")
 Progress = Callable[[str, int, int | None], None]
+# dbt makes objects by the million and little garbage: looking for it is a twentieth of a small build.
+COLLECTED_AT = (200_000, 50, 100)
 
 
 # What is incremental and made of bronze rows alone, and which these are.
@@ -546,9 +548,8 @@ def _invoke(
     target: bool = True,
 ) -> Any:
     """One dbt command, silent. Raises BoxofficeError where dbt itself failed; failed nodes are results."""
-    # dbt makes objects by the million and little garbage: looking for it is a twentieth of a small build.
     thresholds = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 100)
+    gc.set_threshold(*COLLECTED_AT)
     from dbt.cli.main import dbtRunner
 
     runner = dbtRunner(manifest=manifest, callbacks=[callback] if callback else [])

@@ -16,6 +16,7 @@ import duckdb
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from dlt.common.configuration.utils import get_resolved_traces
 from dlt.common.destination.client import LoadJob, PreparedTableSchema
 from dlt.common.storages.load_storage import ParsedLoadJobFileName
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
@@ -129,6 +130,8 @@ def _configure_dlt(settings: Settings) -> None:
         }
     )
     logging.getLogger("dlt").setLevel(logging.CRITICAL)
+    # It remembers each look at each setting for ever: in a listener half a megabyte a batch.
+    get_resolved_traces().logging_enabled = False
 
 
 def snapshot(name: str, path: Path, schema: pa.Schema, rows: int) -> Any:

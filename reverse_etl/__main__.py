@@ -37,6 +37,7 @@ def sync(
     reconcile: bool = False,
     bootstrap: bool = False,
     schema: Schema | None = None,
+    again: bool = True,
     is_asked: bool = False,
 ) -> bool:
     """Bring Airtable to what the sync models say, as one step of the session.
@@ -46,8 +47,8 @@ def sync(
             left alone. settings: in place of the session's.
         writes: without it the plan is shown and nothing changes. reconcile: read the base whole first.
         bootstrap: make missing tables and fields first. schema: as it is known, where several syncs share it.
-            is_asked: somebody wants just this, so that a base
-            that is not set up is an error.
+        again: rows that were refused before are tried, too. is_asked: somebody wants just this, so that a
+            base that is not set up is an error.
 
     Returns:
         Whether it took every call: there is no use in asking again soon. Rows may be refused all the same.
@@ -73,7 +74,7 @@ def sync(
                 step.status = "skipped"
                 session.notes.append(str(run.not_set_up()))
                 return True
-            _conducted(session, step, run, client, writes, reconcile, bootstrap)
+            _conducted(session, step, run, client, writes, reconcile, bootstrap, again)
             _name(session, step, unsound)
         return _is_through(run.outcome.problems)
     run, client = _prepared(session, models, settings, unsound, schema)
@@ -87,7 +88,7 @@ def sync(
         problem = show.kept(session, client, airtable.DESTINATION, error)
         raise ConfigurationError(problem.problem, problem.remedy) from None
     with session.step(STEP) as step:
-        _conducted(session, step, run, client, writes, reconcile, bootstrap)
+        _conducted(session, step, run, client, writes, reconcile, bootstrap, again)
         _name(session, step, unsound)
     return _is_through(run.outcome.problems)
 
@@ -158,9 +159,10 @@ def _conducted(
     writes: bool,
     reconcile: bool,
     bootstrap: bool,
+    again: bool,
 ) -> None:
     try:
-        run.plan(bootstraps=bootstrap, reconciles=reconcile)
+        run.plan(bootstraps=bootstrap, reconciles=reconcile, again=again)
         if writes:
             run.write()
     except NotSetUp as error:

@@ -138,11 +138,11 @@ class Sync:
         remedy = f"`python -m reverse_etl airtable --bootstrap` makes the tables {names}."
         return NotSetUp("Nothing is written to Airtable.", remedy)
 
-    def plan(self, *, bootstraps: bool = False, reconciles: bool = False) -> None:
+    def plan(self, *, bootstraps: bool = False, reconciles: bool = False, again: bool = True) -> None:
         """Find out what is to be done. Changes nothing in the base but what `bootstraps` makes.
 
         Args:
-            reconciles: read every table whole.
+            reconciles: read every table whole. again: as `plan.made`.
 
         Raises:
             As `connect`.
@@ -158,7 +158,7 @@ class Sync:
                 if reconciles or not self._journal.reconciled(each.model.name):
                     look.reconcile(overwrites=reconciles or each.policies.on_edit == "overwrite")
                 parents = Parents(self._journal, self._table_ids, plans)
-                made = plan.made(each, rows, self._journal, look, parents)
+                made = plan.made(each, rows, self._journal, look, parents, again=again)
                 made.reconciled = reconciles
                 plans[each.model.name] = made
             self.outcome.plans = list(plans.values())

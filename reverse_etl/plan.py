@@ -125,9 +125,15 @@ class Parents:
         return model in self._plans and key in self._plans[model].keys
 
 
-def made(bound: Bound, differ: Differ, journal: Journal, look: Look, parents: Parents) -> Plan:
-    """The plan of one table. Reads the base only where a row that may be there already is to be made."""
-    return _Planner(bound, differ, journal, look, parents).made()
+def made(
+    bound: Bound, differ: Differ, journal: Journal, look: Look, parents: Parents, *, again: bool = True
+) -> Plan:
+    """The plan of one table. Reads the base only where a row that may be there already is to be made.
+
+    Args:
+        again: rows that were refused before are tried, too.
+    """
+    return _Planner(bound, differ, journal, look, parents).made(again)
 
 
 class _Planner:
@@ -137,18 +143,23 @@ class _Planner:
         self._plan = Plan(bound)
         self._named: dict[str, Record] = {}
 
-    def made(self) -> Plan:
+    def made(self, again: bool) -> Plan:
         bound, plan, table_id = self._bound, self._plan, self._bound.table_id
         rejected = self._journal.rejected(table_id)
-        self._ask_again(rejected)
+        if again:
+            self._ask_again(rejected)
         sent = self._journal.sent(table_id)
         self._records = self._journal.records(table_id)
         self._sent = {key for key, _ in sent}
         plan.rows = self._differ.count(bound.model)
         stamp = f"{bound.stamp} {self._journal.generations(list(bound.parents.values()))}"
         changed = self._differ.changed(bound.model, bound.key_column, list(bound.columns), stamp, sent)
+        spared: set[str] = set()
         for row in self._with_sound_keys(changed):
-            self._add(row)
+            if not again and row.key in rejected:
+                spared.add(row.key)
+            else:
+                self._add(row)
         self._lacking = self._differ.gone(bound.model, bound.key_column, sent)
         if bound.match:
             self._rekey({key for key, fingerprint in sent if fingerprint is None})
@@ -156,7 +167,7 @@ class _Planner:
         self._add_gone()
         refused = {each.key for each in plan.rejections}
         waiting = {change.key for change in (*plan.creates, *plan.adopts, *plan.updates)}
-        plan.resolved = sorted(rejected.keys() - refused - waiting)
+        plan.resolved = sorted(rejected.keys() - refused - waiting - spared)
         plan.edits, plan.missing = self._look.edits, self._look.missing
         # Rows with new options share calls, and so do those that were refused before.
         for changes in (plan.creates, plan.adopts, plan.updates):

@@ -29,7 +29,8 @@ steps as (
         max(runs.as_of) as source_read_at
     from {{ source('ops', 'steps').include(database=false) }} as steps
     inner join {{ source('ops', 'runs').include(database=false) }} as runs on steps.run_id = runs.run_id
-    where steps.status in ('ok', 'partial')
+    -- A listener reads what notices name, and not the source.
+    where steps.status in ('ok', 'partial') and runs.command <> 'listen'
     group by steps.step
 )
 

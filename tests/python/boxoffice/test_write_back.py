@@ -57,6 +57,8 @@ def test_a_build_is_handed_on_and_the_sandbox_makes_its_base_ready(run: Run, is_
             "settings": reached,
             "unsound": ["sync_airtable__events"],
             "bootstrap": is_sandbox,
+            "schema": None,
+            "again": True,
         },
         {"civicrm": [MODEL], "settings": reached, "unsound": ["sync_airtable__events"]},
     ]

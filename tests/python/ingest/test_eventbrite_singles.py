@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from dlt.common.configuration.utils import get_resolved_traces
 
 from boxoffice.errors import BoxofficeError
 from boxoffice.ops import Forgotten, email_hash
@@ -241,6 +242,17 @@ def test_connections_stay_open_from_one_batch_to_the_next(stand_in: StandIn, set
         for _ in range(5):
             assert len(fetch(client, settings, asked).read) >= 3
         assert len(client._sessions) <= len(asked)
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_batch_leaves_nothing_behind_in_memory(stand_in: StandIn, settings: Settings) -> None:
+    kept = []
+    for number in range(2, 4):
+        stand_in.put(orders=[rich(order(number))], attendees=[attendee(number)])
+        _, landed = refresh(settings, wanted("order", f"1000000000{number}"))
+        assert landed["orders"] == 1
+        kept.append(len(get_resolved_traces().all_traces))
+    assert kept[0] == kept[1]
 
 
 @pytest.mark.usefixtures("loaded")

@@ -41,6 +41,21 @@ def test_a_refused_row_is_tried_again_and_resolved_when_it_goes(loaded: World) -
     assert loaded.writes == 0
 
 
+def test_who_brings_on_news_alone_leaves_refused_rows_to_others(loaded: World) -> None:
+    loaded.settings(longest_text=50)
+    loaded.sql("update sync.sync_airtable__sales set buyer = repeat('x', 60) where sale_key = 's1'")
+    loaded.sync()
+    loaded.sql("update sync.sync_airtable__sales set buyer = 'b' where sale_key = 's2'")
+    loaded.sync(again=False)
+    assert loaded.calls("update") == 1, "s2 alone, which takes no second call"
+    assert loaded.rejected()["s1"][2] == 0
+    loaded.settings(longest_text=100_000)
+    loaded.sync(again=False)
+    assert (loaded.writes, loaded.rejected()["s1"][2]) == (0, 0)
+    loaded.sync()
+    assert (loaded.writes, loaded.rejected()["s1"][2]) == (1, 1)
+
+
 def test_what_can_be_known_here_costs_no_call(loaded: World) -> None:
     loaded.sql("update sync.sync_airtable__events set status = 'no such' where event_key = 'e1'")
     loaded.sql(
