@@ -42,7 +42,7 @@ def missing(box_office: Shop, *sales: Sale) -> int:
 
 def said(nest: Nest, since: int) -> list[str]:
     """The log's lines without their times, and without those of work that was done."""
-    lines = re.findall(r"^\d{4}-\S+ \S+ (\w+ \S+: .+)$", nest.log.read_text()[since:], re.MULTILINE)
+    lines = re.findall(r"^\d{4}-\S+Z (\w+ \S+: .+)$", nest.log.read_text()[since:], re.MULTILINE)
     return [line for line in lines if "Looked at" not in line]
 
 
