@@ -321,7 +321,8 @@ ROWS: dict[str, Callable[[Bench], Row | list[Row]]] = {
 def main(rows: tuple[str, ...], runs: int, scale: float) -> None:
     """Measure rows (all without names) as whole processes and print them beside their floors.
 
-    The full set takes about half an hour and 20 GB of disk; `growth` is most of both, and measured once.
+    The full set takes about forty minutes and 20 GB of disk; `growth` and `latency` are most of it, and
+    measured once.
     """
     table = Table(title=f"{platform.machine()}, {os.cpu_count()} cores, median of {runs}, scale {scale:g}")
     for heading in (
