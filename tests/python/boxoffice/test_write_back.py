@@ -8,7 +8,7 @@ import pytest
 import reverse_etl.__main__ as reverse_etl
 from boxoffice.__main__ import write_back
 from boxoffice.build import BuildResult, SyncModel
-from boxoffice.errors import BoxofficeError
+from boxoffice.errors import BoxofficeError, CallError
 from boxoffice.settings import Settings
 
 MODEL = SyncModel("sync_airtable__venues", "airtable", "venues", "sync", "venues", "", {}, {})
@@ -69,6 +69,12 @@ def test_a_destination_that_is_away_is_told_of(run: Run) -> None:
     run.takes_calls = False
     assert not write_back(run, BuildResult(synced=[MODEL]), lambda: run.settings)
     assert len(run.calls) == 2
+
+
+def test_only_a_call_that_failed_is_a_reason_to_ask_again_soon() -> None:
+    refused = BoxofficeError("An order cannot be written.")
+    assert reverse_etl._is_through([refused])
+    assert not reverse_etl._is_through([refused, CallError("The site is down.")])
 
 
 def test_stand_ins_that_do_not_start_are_named(run: Run) -> None:
